@@ -1,0 +1,90 @@
+package mgmt
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// writeTimeout bounds a write where the caller does not.
+const writeTimeout = 10 * time.Second
+
+// Writer changes a tenant's keys. It is a client of its own that sends each write at
+// most once: Auth0 has no idempotency key, and a rotation that takes effect twice
+// retires a key that nobody named.
+type Writer struct {
+	base   string
+	client *http.Client
+	tokens *tokens
+}
+
+// Answer is what Auth0 said to a write that it answered with success.
+type Answer struct {
+	Status int
+	KID    string // rotate: the new next key; revoke: the revoked one; "": it was not named
+}
+
+// Rotate puts the next key in use. correlation, of 64 characters at most, appears in
+// the tenant's log.
+//
+// An error wraps ErrNotSent if nothing left. If it is an *Error that is Refused,
+// Auth0 said no. Every other error is a lost answer: whether the rotation took
+// effect is not known. Nothing is ever sent again.
+func (w *Writer) Rotate(ctx context.Context, correlation string) (Answer, error) {
+	return w.write(ctx, "rotating", http.MethodPost, "/api/v2/keys/signing/rotate", correlation)
+}
+
+// Revoke revokes a previously used key, with the errors of Rotate.
+func (w *Writer) Revoke(ctx context.Context, kid, correlation string) (Answer, error) {
+	if kid == "" {
+		return Answer{}, fmt.Errorf("revoking: no kid: %w", ErrNotSent)
+	}
+	return w.write(ctx, "revoking", http.MethodPut, "/api/v2/keys/signing/"+url.PathEscape(kid)+"/revoke", correlation)
+}
+
+func (w *Writer) write(ctx context.Context, op, method, path, correlation string) (Answer, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, writeTimeout)
+		defer cancel()
+	}
+	tok, err := w.tokens.get(ctx)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%s: %w: %w", op, ErrNotSent, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, w.base+path, nil)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%s: %w: %w", op, ErrNotSent, err)
+	}
+	tok.SetAuthHeader(req)
+	req.Header.Set("X-Correlation-ID", correlation[:min(len(correlation), 64)])
+	res, err := w.client.Do(req)
+	if err != nil {
+		var dial *net.OpError
+		if errors.As(err, &dial) && dial.Op == "dial" {
+			return Answer{}, fmt.Errorf("%s: %w: %w", op, ErrNotSent, err)
+		}
+		return Answer{}, fmt.Errorf("%s: the answer was lost: %w", op, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
+	if res.StatusCode/100 != 2 {
+		return Answer{}, errorOf(op, res, body, time.Now())
+	}
+	answer := Answer{Status: res.StatusCode}
+	var wire struct {
+		KID string `json:"kid"`
+	}
+	// An answer that breaks off is still one: the caller looks at the keys anyway, and
+	// the kid only says more.
+	if err == nil && json.Unmarshal(body, &wire) == nil {
+		answer.KID = wire.KID
+	}
+	return answer, nil
+}
