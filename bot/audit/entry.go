@@ -1,0 +1,150 @@
+package audit
+
+import "time"
+
+// Kind is what an entry records, as a past-tense verb or the state that was reached.
+type Kind string
+
+// The kinds. Those of a carrying-out come in this order.
+const (
+	Asked     Kind = "asked"     // a request was made; bears Change and Look
+	Approved  Kind = "approved"  // a second person agreed
+	Denied    Kind = "denied"    // an approver said no
+	Cancelled Kind = "cancelled" // the requester withdrew it
+	Expired   Kind = "expired"   // nobody decided in time, or it was approved and never begun
+	Explained Kind = "explained" // whoever denied or cancelled said why; bears Reason
+
+	Began    Kind = "began"    // carrying out began: the keys are as pinned; bears Look
+	Intended Kind = "intended" // a write to Auth0 comes next; bears Change and Step
+	Answered Kind = "answered" // what came back; bears Answer. Concludes nothing
+	Rotated  Kind = "rotated"  // the list shows that the rotation took effect; bears Look
+	Revoked  Kind = "revoked"  // the list shows that the key is revoked; bears Look
+
+	Done    Kind = "done"     // proven; bears Look
+	Voided  Kind = "voided"   // the keys were not as pinned: nothing was applied
+	Failed  Kind = "failed"   // refused, or never taken: nothing was applied
+	Halted  Kind = "halted"   // rotated, and the key is not revoked
+	InDoubt Kind = "in_doubt" // what is true contradicts every explanation
+)
+
+// Entry is one line of the trail. Fields that are empty for a kind are left out of
+// the line. Times are UTC to the microsecond.
+type Entry struct {
+	Seq  int64     `json:"seq"`  // its number; the first is 1. Set by Seal
+	Time time.Time `json:"time"` // when it was committed, by the store's clock. Set by Seal
+	Kind Kind      `json:"kind"`
+
+	// Cause names the press, submission or attempt that this entry records. It is
+	// unique in the trail, so the same press again finds its recorded outcome.
+	Cause string `json:"cause,omitempty"`
+
+	Tenant  string  `json:"tenant,omitempty"`
+	Request string  `json:"request,omitempty"`
+	Actor   *Actor  `json:"actor,omitempty"`  // who did it; absent: keyturn by itself
+	Change  *Change `json:"change,omitempty"` // the whole of what was asked for, on asked and intended
+	Step    *Step   `json:"step,omitempty"`   // which write, on intended, answered, rotated and revoked
+	Answer  *Answer `json:"answer,omitempty"` // on answered
+	Look    *Look   `json:"look,omitempty"`   // the keys as they were seen for this entry
+	Reason  string  `json:"reason,omitempty"` // a person's words, whole, on explained
+	Note    string  `json:"note,omitempty"`   // what is true now and why, in keyturn's words, for people
+
+	Policy  string `json:"policy,omitempty"`  // digest of who may ask and approve, as configured then
+	Version string `json:"version,omitempty"` // of keyturn
+}
+
+// Actor is a person as Slack knows them. The three ids are the identity; the name
+// is that of the day and proves nothing.
+type Actor struct {
+	Enterprise string `json:"enterprise,omitempty"` // Enterprise Grid only
+	Team       string `json:"team"`
+	User       string `json:"user"`
+	Name       string `json:"name,omitempty"`
+}
+
+// Is reports whether a and b are the same account. The enterprise is left out: it
+// is a property of the team, and Slack does not name it everywhere.
+func (a Actor) Is(b Actor) bool { return a.Team == b.Team && a.User == b.User }
+
+// Change is what a request asks for, with all that an approver was shown to decide on.
+type Change struct {
+	Action    string `json:"action"`
+	Pins      Pins   `json:"pins"`
+	Requester Actor  `json:"requester"`
+	Approver  *Actor `json:"approver,omitempty"` // from the approval on
+	Reason    string `json:"reason"`             // the requester's words, whole
+	Link      string `json:"link,omitempty"`     // to the incident
+	Prepared  bool   `json:"prepared,omitempty"` // the requester says that verifiers already have the new key
+	Channel   string `json:"channel"`            // where it was asked for
+}
+
+// Pins are the keys that a change depends on. It is carried out only while they
+// are as pinned.
+type Pins struct {
+	Key      *Pin     `json:"key,omitempty"`      // revoke: the previously used key
+	Current  *Pin     `json:"current,omitempty"`  // rotate, rotate and revoke
+	Next     *Pin     `json:"next,omitempty"`     // rotate, rotate and revoke
+	Previous []string `json:"previous,omitempty"` // rotate, rotate and revoke: kids previously used and not revoked, sorted
+}
+
+// Pin is one key, by its id and its certificate.
+type Pin struct {
+	KID    string `json:"kid"`
+	SHA256 string `json:"sha256"` // lower-case hex, over the certificate's DER
+}
+
+// Step is one attempt at one write.
+type Step struct {
+	Write   string `json:"write"`             // "rotate" or "revoke"
+	KID     string `json:"kid"`               // the key that stops signing, or is revoked
+	Attempt int    `json:"attempt,omitempty"` // from 1
+}
+
+// Answer is what Auth0 said to a write, if it said anything. No outcome is
+// concluded from it.
+type Answer struct {
+	Sent    bool      `json:"sent"`              // false: the write never left
+	Refused bool      `json:"refused,omitempty"` // Auth0's own clear no
+	Status  int       `json:"status,omitempty"`  // 0: the answer was lost
+	KID     string    `json:"kid,omitempty"`     // rotate: the new next key
+	Words   string    `json:"words,omitempty"`   // Auth0's, or what went wrong
+	Reset   time.Time `json:"reset,omitzero"`    // when a 429 says to come back
+}
+
+// Look is what the tenant showed at one moment.
+type Look struct {
+	At    time.Time   `json:"at"`
+	Keys  []Key       `json:"keys"`            // next in queue, currently used, previously used, revoked
+	JWKS  []Published `json:"jwks,omitempty"`  // by domain, as far as looked at
+	Token string      `json:"token,omitempty"` // kid of the key that signed the token which read the keys
+}
+
+// Key is a signing key as it was seen.
+type Key struct {
+	KID       string    `json:"kid"`
+	Role      string    `json:"role"` // in Auth0's words: next in queue, currently used, previously used, revoked
+	SHA1      string    `json:"sha1,omitempty"`
+	SHA256    string    `json:"sha256,omitempty"`
+	Since     time.Time `json:"since,omitzero"` // currently used since; zero: not known
+	Until     time.Time `json:"until,omitzero"`
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+}
+
+// Published is which keys a domain's public JWKS listed.
+type Published struct {
+	Domain string   `json:"domain"`
+	KIDs   []string `json:"kids,omitempty"`
+	Err    string   `json:"err,omitempty"` // it could not be read, and why
+}
+
+// Key returns the key with this kid, if the look saw it.
+func (l *Look) Key(kid string) (Key, bool) {
+	if l == nil {
+		return Key{}, false
+	}
+	for _, k := range l.Keys {
+		if k.KID == kid {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
