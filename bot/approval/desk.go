@@ -1,0 +1,269 @@
+package approval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"keyturn/bot/audit"
+)
+
+const (
+	// MaxReason is how many characters of reason are taken: as many as Slack lets
+	// a modal's input hold.
+	MaxReason = 3000
+	// staleAfter is how long an approval may lie between its press and the work on
+	// it. What a person agreed to is the moment they saw; deny and cancel harm
+	// nobody and always count.
+	staleAfter = 2 * time.Minute
+)
+
+// Desk takes people's moves: asking, approving, denying, cancelling. It touches no
+// key. It is safe for concurrent use.
+type Desk struct {
+	store   Store
+	policy  Policy
+	tenants map[string]Tenant
+	ttl     time.Duration
+	version string
+	now     func() time.Time
+}
+
+// NewDesk returns a desk whose requests expire ttl after they were asked for.
+func NewDesk(store Store, policy Policy, tenants map[string]Tenant, ttl time.Duration, version string, now func() time.Time) *Desk {
+	return &Desk{store: store, policy: policy, tenants: tenants, ttl: ttl, version: version, now: now}
+}
+
+// Ask is what a person wants done, as they filled it in.
+type Ask struct {
+	Cause     string // the submission, unique; the same again is the same request
+	Person    Person
+	Tenant    string
+	Action    Action
+	KID       string   // revoke: the key
+	Shown     []string // the kids that the person was shown; nil: none were
+	Reason    string
+	Link      string
+	Prepared  bool
+	Channel   string
+	Approvers []string // ids of all users who may approve for the tenant, groups resolved
+}
+
+// Ask makes a pending request of a. Once it returns nil, request and entry are on
+// disk; asked again with the same cause it returns the same request and nil.
+//
+// A *Refusal says why nothing was asked for. Any other error means that it is not
+// known whether the request was kept, and the person may ask again.
+func (d *Desk) Ask(ctx context.Context, a Ask) (Request, error) {
+	if no := d.MayAsk(a.Tenant, a.Person, a.Approvers); no != nil {
+		return Request{}, no
+	}
+	if no := CheckWords(a.Reason, a.Link); no != nil {
+		return Request{}, no
+	}
+	now := d.now()
+	look, keys, err := d.tenants[a.Tenant].Look(ctx, now, true)
+	if err != nil {
+		return Request{}, fmt.Errorf("asking for %s: %w", a.Action, err)
+	}
+	if a.Shown != nil && !slices.Equal(a.Shown, Kids(look)) {
+		return Request{}, &Refusal{Why: KeysChanged, Look: look}
+	}
+	pins, kid, no := pinsFor(a.Action, a.KID, keys)
+	if no != nil {
+		no.Look = look
+		return Request{}, no
+	}
+	r := Request{
+		ID: newID(), Tenant: a.Tenant, Action: a.Action, State: Pending, KID: kid,
+		Requester: a.Person.Actor, Pins: pins, Reason: strings.TrimSpace(a.Reason), Link: strings.TrimSpace(a.Link),
+		Prepared: a.Prepared, Channel: a.Channel,
+		AskedAt: now, EnteredAt: now, ExpiresAt: now.Add(d.ttl), DueAt: now.Add(d.ttl),
+	}
+	e := d.entry(r, audit.Asked, "ask:"+a.Cause, a.Person)
+	e.Change, e.Look = r.change(), look
+	r, err = d.store.Create(ctx, r, e)
+	var recorded *Recorded
+	var blocked *Blocked
+	switch {
+	case errors.As(err, &recorded):
+		return recorded.Now, nil
+	case errors.As(err, &blocked):
+		return Request{}, &Refusal{Why: AlreadyOpen, Other: &blocked.By}
+	case err != nil:
+		return Request{}, fmt.Errorf("asking for %s: %w", a.Action, err)
+	}
+	return r, nil
+}
+
+// MayAsk returns nil if person may ask for a change of tenant's keys and somebody
+// else among approvers (ids of users, groups resolved) could approve it.
+func (d *Desk) MayAsk(tenant string, person Person, approvers []string) *Refusal {
+	if _, ok := d.tenants[tenant]; !ok {
+		return &Refusal{Why: UnknownTenant}
+	}
+	if no := d.policy.MayAsk(person); no != nil {
+		return no
+	}
+	if !slices.ContainsFunc(approvers, func(id string) bool { return id != person.User }) {
+		return &Refusal{Why: NobodyElse}
+	}
+	return nil
+}
+
+// CheckWords returns nil if reason and link can be taken as they were typed.
+func CheckWords(reason, link string) *Refusal {
+	reason, link = strings.TrimSpace(reason), strings.TrimSpace(link)
+	if reason == "" {
+		return &Refusal{Why: NoReason}
+	}
+	if n := utf8.RuneCountInString(reason); n > MaxReason {
+		return &Refusal{Why: LongReason, Limit: MaxReason}
+	}
+	if link == "" {
+		return nil
+	}
+	u, err := url.Parse(link)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || utf8.RuneCountInString(link) > 1000 {
+		return &Refusal{Why: BadLink}
+	}
+	return nil
+}
+
+// Kids returns the kids of a look in its order, each with its role: what a person
+// was shown, in a form that fits a modal's metadata.
+func Kids(look *audit.Look) []string {
+	kids := make([]string, len(look.Keys))
+	for i, k := range look.Keys {
+		kids[i] = k.KID + " " + k.Role
+	}
+	return kids
+}
+
+// Press is a person's move on a request.
+type Press struct {
+	Request  ID
+	Verb     Verb
+	Person   Person
+	Received time.Time // when keyturn got it
+}
+
+// Press makes a move: once it returns nil, the move is on disk and will be acted
+// on even if this process dies before the next line. again reports that this person
+// made the same move before; it stands as it was recorded, and nothing changed.
+//
+// A *Refusal means the rules said no. Any other error means it is not known whether
+// the move was kept, and the person may press again.
+func (d *Desk) Press(ctx context.Context, p Press) (now Request, again bool, err error) {
+	r, err := d.store.Request(ctx, p.Request)
+	if errors.Is(err, ErrUnknown) {
+		return Request{}, false, &Refusal{Why: UnknownRequest}
+	}
+	if err != nil {
+		return Request{}, false, fmt.Errorf("%s %s: %w", p.Verb, p.Request, err)
+	}
+	if no := d.policy.MayDecide(p.Verb, r, p.Person); no != nil {
+		return r, false, no
+	}
+	if p.Verb == Approve && d.now().Sub(p.Received) > staleAfter && r.State == Pending {
+		return r, false, &Refusal{Why: Stale, Request: &r}
+	}
+	r, err = d.store.Move(ctx, d.move(r, p))
+	var recorded *Recorded
+	var moved *Moved
+	var blocked *Blocked
+	switch {
+	case errors.As(err, &recorded):
+		return recorded.Now, true, nil
+	case errors.As(err, &moved):
+		return moved.Now, false, d.tooLate(ctx, moved.Now)
+	case errors.As(err, &blocked):
+		return r, false, &Refusal{Why: TenantBusy, Request: &r, Other: &blocked.By}
+	case err != nil:
+		return r, false, fmt.Errorf("%s %s: %w", p.Verb, p.Request, err)
+	}
+	return r, false, nil
+}
+
+func (d *Desk) move(r Request, p Press) Move {
+	m := Move{ID: r.ID, From: []State{Pending}, Release: true}
+	cause := p.Verb.Cause(r.ID, p.Person.Actor)
+	switch p.Verb {
+	case Approve:
+		m.To, m.Unexpired, m.Approver, m.DueAt = Approved, true, &p.Person.Actor, d.now()
+		m.Entry = d.entry(r, audit.Approved, cause, p.Person)
+		r.Approver = p.Person.Actor
+		m.Entry.Change = r.change()
+	case Deny:
+		m.To, m.Entry = Denied, d.entry(r, audit.Denied, cause, p.Person)
+	case Cancel:
+		m.To, m.Entry = Cancelled, d.entry(r, audit.Cancelled, cause, p.Person)
+	}
+	return m
+}
+
+// tooLate says who won over a move that lost.
+func (d *Desk) tooLate(ctx context.Context, now Request) *Refusal {
+	if now.State == Pending {
+		return &Refusal{Why: PastExpiry, Request: &now, Until: now.ExpiresAt}
+	}
+	no := &Refusal{Why: Over, Request: &now}
+	story, err := d.store.Story(ctx, now.ID)
+	if err != nil {
+		return no // the state alone answers the press; who decided can be read in the thread
+	}
+	for _, e := range story {
+		switch e.Kind {
+		case audit.Approved, audit.Denied, audit.Cancelled:
+			if e.Actor != nil {
+				no.By = *e.Actor
+			}
+		}
+	}
+	return no
+}
+
+// Explain keeps the words of whoever denied or cancelled the request, as a second
+// entry. A *Refusal says why they are not taken; the same person's second words
+// leave the first standing.
+func (d *Desk) Explain(ctx context.Context, id ID, person Person, words string) (Request, error) {
+	if no := CheckWords(words, ""); no != nil {
+		return Request{}, no
+	}
+	story, err := d.store.Story(ctx, id)
+	if err != nil {
+		return Request{}, fmt.Errorf("explaining %s: %w", id, err)
+	}
+	decided := slices.ContainsFunc(story, func(e audit.Entry) bool {
+		return (e.Kind == audit.Denied || e.Kind == audit.Cancelled) && e.Actor != nil && e.Actor.Is(person.Actor)
+	})
+	if !decided {
+		return Request{}, &Refusal{Why: UnknownRequest}
+	}
+	r, err := d.store.Request(ctx, id)
+	if err != nil {
+		return Request{}, fmt.Errorf("explaining %s: %w", id, err)
+	}
+	e := d.entry(r, audit.Explained, "explain:"+string(id)+":"+person.User, person)
+	e.Reason = strings.TrimSpace(words)
+	r, err = d.store.Move(ctx, Move{ID: id, From: []State{r.State}, To: r.State, Entry: e})
+	var recorded *Recorded
+	if errors.As(err, &recorded) {
+		return recorded.Now, nil
+	}
+	if err != nil {
+		return Request{}, fmt.Errorf("explaining %s: %w", id, err)
+	}
+	return r, nil
+}
+
+func (d *Desk) entry(r Request, kind audit.Kind, cause string, person Person) audit.Entry {
+	e := r.entry(kind, cause)
+	e.Actor, e.Policy, e.Version = &person.Actor, d.policy.Digest(), d.version
+	return e
+}

@@ -1,0 +1,79 @@
+package approval
+
+import (
+	"fmt"
+	"time"
+
+	"keyturn/bot/audit"
+)
+
+// Refusal is a no of the rules. It may be shown to the person who asked or pressed:
+// it holds nothing that is secret. Any other error is the operator's.
+type Refusal struct {
+	Why     Why
+	Request *Request    // the request in question, as it now stands
+	Other   *Request    // the request that is in the way
+	KID     string      // the key in question
+	By      audit.Actor // who decided before
+	Look    *audit.Look // the keys as they are now
+	Until   time.Time
+	Limit   int // what was exceeded
+}
+
+func (r *Refusal) Error() string {
+	if r.Request != nil {
+		return fmt.Sprintf("refused: %s (request %s, %s)", r.Why, r.Request.ID, r.Request.State)
+	}
+	return fmt.Sprintf("refused: %s", r.Why)
+}
+
+// Why is the reason of a refusal. The words for each are in package bot.
+type Why string
+
+const (
+	// Who.
+	IsRequester    Why = "requester"       // nobody approves or denies what they asked for
+	NotRequester   Why = "not_requester"   // only the requester cancels
+	NotApprover    Why = "not_approver"    // not among the tenant's approvers
+	MayNotAsk      Why = "may_not_ask"     // not among the requesters
+	IsBot          Why = "bot"             // a bot or an app's user
+	IsGuest        Why = "guest"           // a guest of either kind
+	IsDeactivated  Why = "deactivated"     // no longer a member
+	IsStranger     Why = "stranger"        // a member of another workspace
+	NotEstablished Why = "not_established" // Slack did not say who this is
+	NobodyElse     Why = "nobody_else"     // no approver besides the requester
+
+	// Where.
+	DirectMessage     Why = "direct_message"
+	BotNotInChannel   Why = "bot_not_in_channel"
+	SharedChannel     Why = "shared_channel" // people of another organisation read it
+	ChannelNotAllowed Why = "channel_not_allowed"
+
+	// What.
+	UnknownTenant Why = "unknown_tenant"
+	UnknownKey    Why = "unknown_key"
+	KeyIsCurrent  Why = "key_is_current"
+	KeyIsNext     Why = "key_is_next"
+	KeyIsRevoked  Why = "key_is_revoked"
+	KeysUnclear   Why = "keys_unclear" // not exactly one current and one next key
+	KeysChanged   Why = "keys_changed" // since they were shown; Look has them now
+	NoReason      Why = "no_reason"
+	LongReason    Why = "long_reason"
+	BadLink       Why = "bad_link"
+
+	// When.
+	UnknownRequest Why = "unknown_request"
+	AlreadyOpen    Why = "already_open" // the same is asked for in Other
+	TenantBusy     Why = "tenant_busy"  // Other is being carried out
+	Over           Why = "over"         // decided before; By and Request say how
+	PastExpiry     Why = "past_expiry"
+	Stale          Why = "stale" // the press lay too long before it could be worked
+)
+
+// Whys lists every reason there is, so that none can be without words.
+var Whys = []Why{
+	IsRequester, NotRequester, NotApprover, MayNotAsk, IsBot, IsGuest, IsDeactivated, IsStranger, NotEstablished, NobodyElse,
+	DirectMessage, BotNotInChannel, SharedChannel, ChannelNotAllowed,
+	UnknownTenant, UnknownKey, KeyIsCurrent, KeyIsNext, KeyIsRevoked, KeysUnclear, KeysChanged, NoReason, LongReason, BadLink,
+	UnknownRequest, AlreadyOpen, TenantBusy, Over, PastExpiry, Stale,
+}
