@@ -1,0 +1,383 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keyturn/bot/approval"
+	"keyturn/bot/audit"
+)
+
+var start = time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
+
+// clock is a time that tests move.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+func mustOpen(t *testing.T, path string, now func() time.Time) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func fresh(t *testing.T) (*Store, *clock) {
+	c := &clock{t: start}
+	return mustOpen(t, filepath.Join(t.TempDir(), "keyturn.db"), c.now), c
+}
+
+func sample(id approval.ID, kid string) approval.Request {
+	return approval.Request{
+		ID: id, Tenant: "prod", Action: approval.Revoke, State: approval.Pending, KID: kid,
+		Requester: audit.Actor{Team: "T1", User: "U1", Name: "alice"},
+		Pins:      audit.Pins{Key: &audit.Pin{KID: kid, SHA256: "ab"}},
+		Reason:    "leak", Link: "https://x", Prepared: true, Channel: "C1",
+		AskedAt: start, EnteredAt: start, ExpiresAt: start.Add(30 * time.Minute), DueAt: start.Add(30 * time.Minute),
+	}
+}
+
+func entry(kind audit.Kind, id approval.ID, cause string) audit.Entry {
+	return audit.Entry{Kind: kind, Cause: cause, Tenant: "prod", Request: string(id)}
+}
+
+func mustCreate(t *testing.T, s *Store, r approval.Request) approval.Request {
+	t.Helper()
+	r, err := s.Create(t.Context(), r, entry(audit.Asked, r.ID, "ask:"+string(r.ID)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func approve(id approval.ID, user string) approval.Move {
+	return approval.Move{
+		ID: id, From: []approval.State{approval.Pending}, Unexpired: true, To: approval.Approved, DueAt: start, Release: true,
+		Approver: &audit.Actor{Team: "T1", User: user}, Entry: entry(audit.Approved, id, "approve:"+string(id)+":"+user),
+	}
+}
+
+func TestRequestAndEntryMoveTogether(t *testing.T) {
+	s, c := fresh(t)
+	want := mustCreate(t, s, sample("kt-1", "k1"))
+	got, err := s.Request(t.Context(), "kt-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the row read back (-want +got):\n%s", diff)
+	}
+
+	c.pass(time.Minute)
+	now, err := s.Move(t.Context(), approve("kt-1", "U2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.State, want.Approver, want.EnteredAt, want.DueAt, want.Revision = approval.Approved, audit.Actor{Team: "T1", User: "U2"}, start.Add(time.Minute), start, 2
+	if diff := cmp.Diff(want, now); diff != "" {
+		t.Errorf("the row after the move (-want +got):\n%s", diff)
+	}
+	story, err := s.Story(t.Context(), "kt-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(story) != 2 || story[1].Kind != audit.Approved || story[1].Seq != 2 || !story[1].Time.Equal(start.Add(time.Minute)) {
+		t.Errorf("the story is %+v", story)
+	}
+}
+
+func TestALostMoveLeavesNoEntry(t *testing.T) {
+	s, c := fresh(t)
+	mustCreate(t, s, sample("kt-1", "k1"))
+	for name, m := range map[string]approval.Move{
+		"another state": {ID: "kt-1", From: []approval.State{approval.Working}, To: approval.Done, Entry: entry(audit.Done, "kt-1", "a")},
+		"another epoch": {ID: "kt-1", From: []approval.State{approval.Pending}, Epoch: 7, To: approval.Expired, Entry: entry(audit.Expired, "kt-1", "b")},
+	} {
+		var moved *approval.Moved
+		if _, err := s.Move(t.Context(), m); !errors.As(err, &moved) || moved.Now.State != approval.Pending {
+			t.Errorf("%s: got %v, want it to say that the row is pending", name, err)
+		}
+	}
+	c.pass(30 * time.Minute)
+	var moved *approval.Moved
+	if _, err := s.Move(t.Context(), approve("kt-1", "U2")); !errors.As(err, &moved) {
+		t.Errorf("an approval at the very expiry: got %v, want it refused", err)
+	}
+	if _, err := s.Move(t.Context(), approval.Move{ID: "kt-9", From: []approval.State{approval.Pending}, To: approval.Denied}); !errors.Is(err, approval.ErrUnknown) {
+		t.Errorf("an unknown request: got %v", err)
+	}
+	if n, err := s.Size(t.Context()); n != 1 || err != nil {
+		t.Errorf("the trail has %d entries (%v), want 1", n, err)
+	}
+}
+
+func TestACauseIsRecordedOnce(t *testing.T) {
+	s, _ := fresh(t)
+	mustCreate(t, s, sample("kt-1", "k1"))
+	var recorded *approval.Recorded
+	if _, err := s.Create(t.Context(), sample("kt-2", "k1"), entry(audit.Asked, "kt-2", "ask:kt-1")); !errors.As(err, &recorded) || recorded.Now.ID != "kt-1" {
+		t.Errorf("asked again: got %v", err)
+	}
+	if _, err := s.Move(t.Context(), approve("kt-1", "U2")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Move(t.Context(), approve("kt-1", "U2")); !errors.As(err, &recorded) || recorded.Seq != 2 || recorded.Now.State != approval.Approved {
+		t.Errorf("approved again: got %v", err)
+	}
+}
+
+func TestOneOfEach(t *testing.T) {
+	s, _ := fresh(t)
+	mustCreate(t, s, sample("kt-1", "k1"))
+	var blocked *approval.Blocked
+	if _, err := s.Create(t.Context(), sample("kt-2", "k1"), entry(audit.Asked, "kt-2", "x")); !errors.As(err, &blocked) || blocked.By.ID != "kt-1" {
+		t.Errorf("the same asked for twice: got %v", err)
+	}
+	mustCreate(t, s, sample("kt-3", "k3"))
+	if _, err := s.Move(t.Context(), approve("kt-1", "U2")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Move(t.Context(), approve("kt-3", "U2")); !errors.As(err, &blocked) || blocked.By.ID != "kt-1" {
+		t.Errorf("two carried out at a time: got %v", err)
+	}
+	if r, err := s.Request(t.Context(), "kt-3"); err != nil || r.State != approval.Pending {
+		t.Errorf("the blocked request is %s (%v), want it as it was", r.State, err)
+	}
+	if n, _ := s.Size(t.Context()); n != 3 {
+		t.Errorf("the trail has %d entries, want 3", n)
+	}
+	open, err := s.OpenRequests(t.Context())
+	if err != nil || len(open) != 2 {
+		t.Errorf("%d requests are open (%v), want 2", len(open), err)
+	}
+}
+
+func TestClaim(t *testing.T) {
+	s, c := fresh(t)
+	ctx := t.Context()
+	mustCreate(t, s, sample("kt-1", "k1"))
+	if _, err := s.Claim(ctx, "me", 30*time.Second); !errors.Is(err, approval.ErrUnknown) {
+		t.Fatalf("claimed what is not due: %v", err)
+	}
+	if due, err := s.NextDue(ctx); err != nil || !due.Equal(start.Add(30*time.Minute)) {
+		t.Errorf("next due %v (%v), want at the expiry", due, err)
+	}
+	if _, err := s.Move(ctx, approve("kt-1", "U2")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Claim(ctx, "me", 30*time.Second)
+	if err != nil || r.Epoch != 1 {
+		t.Fatalf("claim: %+v, %v", r, err)
+	}
+	if _, err := s.Claim(ctx, "you", 30*time.Second); !errors.Is(err, approval.ErrUnknown) {
+		t.Errorf("claimed under a lease: %v", err)
+	}
+	c.pass(20 * time.Second)
+	if err := s.Renew(ctx, "kt-1", 1, 30*time.Second); err != nil {
+		t.Error(err)
+	}
+	if due, _ := s.NextDue(ctx); !due.Equal(start.Add(50 * time.Second)) {
+		t.Errorf("next due %v, want at the lease's end", due)
+	}
+	c.pass(31 * time.Second)
+	r, err = s.Claim(ctx, "you", 30*time.Second)
+	if err != nil || r.Epoch != 2 {
+		t.Fatalf("claim after the lease: %+v, %v", r, err)
+	}
+	var moved *approval.Moved
+	if err := s.Renew(ctx, "kt-1", 1, 30*time.Second); !errors.As(err, &moved) {
+		t.Errorf("renewed a lost lease: %v", err)
+	}
+	m := approval.Move{ID: "kt-1", From: []approval.State{approval.Approved}, Epoch: 1, To: approval.Working, Entry: entry(audit.Began, "kt-1", "w")}
+	if _, err := s.Move(ctx, m); !errors.As(err, &moved) {
+		t.Errorf("moved with a lost lease: %v", err)
+	}
+}
+
+func TestReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key turn?#.db")
+	s := mustOpen(t, path, func() time.Time { return start })
+	mustCreate(t, s, sample("kt-1", "k1"))
+	if _, err := s.Move(t.Context(), approve("kt-1", "U2")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Claim(t.Context(), "me", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), path, time.Now); !errors.Is(err, ErrInUse) {
+		t.Errorf("opened twice: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the file has another name: %v", err)
+	}
+	s = mustOpen(t, path, func() time.Time { return start })
+	if _, err := s.Claim(t.Context(), "me", time.Hour); err != nil {
+		t.Errorf("the lease of the process before was kept: %v", err)
+	}
+}
+
+func TestOpenSaysWhatIsWrong(t *testing.T) {
+	dir := t.TempDir()
+	garbage := filepath.Join(dir, "garbage.db")
+	if err := os.WriteFile(garbage, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{garbage, filepath.Join(dir, "missing", "keyturn.db"), dir} {
+		if s, err := Open(t.Context(), path, time.Now); err == nil {
+			s.Close()
+			t.Errorf("%s was opened", path)
+		} else if !strings.Contains(err.Error(), path) {
+			t.Errorf("the error does not name %s: %v", path, err)
+		}
+	}
+}
+
+func TestDurability(t *testing.T) {
+	s, _ := fresh(t)
+	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2"} {
+		var got string
+		if err := s.write.QueryRow("PRAGMA " + name).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %s (%v), want %s", name, got, err, want)
+		}
+	}
+}
+
+func TestAForgedEntryIsFound(t *testing.T) {
+	s, _ := fresh(t)
+	mustCreate(t, s, sample("kt-1", "k1"))
+	if _, err := s.write.Exec(`UPDATE trail SET line = replace(line, 'prod', 'test')`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Story(t.Context(), "kt-1"); !errors.Is(err, audit.ErrForged) {
+		t.Errorf("got %v, want %v", err, audit.ErrForged)
+	}
+}
+
+func TestInbox(t *testing.T) {
+	s, c := fresh(t)
+	ctx := t.Context()
+	for _, id := range []string{"e2", "e1", "e2"} {
+		if err := s.Receive(ctx, id, "payload of "+id); err != nil {
+			t.Fatal(err)
+		}
+		c.pass(time.Second)
+	}
+	if ids, err := s.Received(ctx); err != nil || !cmp.Equal(ids, []string{"e2", "e1"}) {
+		t.Errorf("received %v (%v)", ids, err)
+	}
+	if payload, at, err := s.Payload(ctx, "e1"); err != nil || payload != "payload of e1" || !at.Equal(start.Add(time.Second)) {
+		t.Errorf("payload %q at %v (%v)", payload, at, err)
+	}
+	if err := s.Worked(ctx, "e2"); err != nil {
+		t.Fatal(err)
+	}
+	if ids, _ := s.Received(ctx); !cmp.Equal(ids, []string{"e1"}) {
+		t.Errorf("still to be worked: %v", ids)
+	}
+}
+
+func TestCardsAndPosts(t *testing.T) {
+	s, _ := fresh(t)
+	ctx := t.Context()
+	mustCreate(t, s, sample("kt-1", "k1"))
+	if seq, err := s.Posted(ctx, "CAUDIT"); err != nil || seq != 1 {
+		t.Errorf("a new channel begins at %d (%v), want at the trail's end", seq, err)
+	}
+	behind := func(want ...approval.ID) {
+		t.Helper()
+		if ids, err := s.CardsBehind(ctx); err != nil || !cmp.Equal(ids, want) {
+			t.Errorf("behind are %v (%v), want %v", ids, err, want)
+		}
+	}
+	behind("kt-1")
+	if err := s.SetCard(ctx, "kt-1", "1.2", 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	behind()
+	if _, err := s.Move(ctx, approve("kt-1", "U2")); err != nil {
+		t.Fatal(err)
+	}
+	behind("kt-1")
+	if err := s.SetCard(ctx, "kt-1", "1.2", 2, 1); err != nil {
+		t.Fatal(err)
+	}
+	behind("kt-1")
+	if ts, shown, line, err := s.Card(ctx, "kt-1"); err != nil || ts != "1.2" || shown != 2 || line != 1 {
+		t.Errorf("card %s %d %d (%v)", ts, shown, line, err)
+	}
+	if err := s.SetPosted(ctx, "CAUDIT", 2); err != nil {
+		t.Fatal(err)
+	}
+	if seq, _ := s.Posted(ctx, "CAUDIT"); seq != 2 {
+		t.Errorf("posted %d, want 2", seq)
+	}
+	if n, err := s.Count(ctx, audit.Approved, "prod", start); err != nil || n != 1 {
+		t.Errorf("counted %d (%v), want 1", n, err)
+	}
+	if e, err := s.Entries(ctx, 1, 10); err != nil || len(e) != 1 || e[0].Seq != 2 {
+		t.Errorf("entries after 1: %v (%v)", e, err)
+	}
+}
+
+func TestChangedTellsOfACommit(t *testing.T) {
+	s, _ := fresh(t)
+	changed := s.Changed()
+	mustCreate(t, s, sample("kt-1", "k1"))
+	select {
+	case <-changed:
+	default:
+		t.Error("a commit was not told of")
+	}
+}
+
+func TestConcurrentMovesHaveOneWinner(t *testing.T) {
+	s, _ := fresh(t)
+	mustCreate(t, s, sample("kt-1", "k1"))
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	won := 0
+	for _, user := range []string{"U2", "U3", "U4", "U5", "U6", "U7"} {
+		wg.Go(func() {
+			_, err := s.Move(context.Background(), approve("kt-1", user))
+			var moved *approval.Moved
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				won++
+			} else if !errors.As(err, &moved) {
+				t.Errorf("%s: %v", user, err)
+			}
+		})
+	}
+	wg.Wait()
+	if won != 1 {
+		t.Errorf("%d moves won, want 1", won)
+	}
+}

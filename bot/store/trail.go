@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"keyturn/bot/approval"
+	"keyturn/bot/audit"
+)
+
+// hashes reads the stored hashes of the Merkle log within a transaction.
+type hashes struct {
+	ctx context.Context // of the transaction, which is as short-lived as this
+	tx  *sql.Tx
+}
+
+func (h hashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(indexes))
+	for i, idx := range indexes {
+		var text string
+		if err := h.tx.QueryRowContext(h.ctx, `SELECT hash FROM trail_hash WHERE idx = $1`, idx).Scan(&text); err != nil {
+			return nil, fmt.Errorf("reading hash %d: %w", idx, err)
+		}
+		var err error
+		if out[i], err = tlog.ParseHash(text); err != nil {
+			return nil, fmt.Errorf("reading hash %d: %w", idx, err)
+		}
+	}
+	return out, nil
+}
+
+// checkCause returns *approval.Recorded if the trail has an entry of this cause.
+func checkCause(ctx context.Context, tx *sql.Tx, cause string) error {
+	if cause == "" {
+		return nil
+	}
+	var seq int64
+	var id string
+	err := tx.QueryRowContext(ctx, `SELECT seq, request FROM trail WHERE cause = $1`, cause).Scan(&seq, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for the cause: %w", err)
+	}
+	now, err := request(ctx, tx, approval.ID(id))
+	if err != nil {
+		return err
+	}
+	return &approval.Recorded{Seq: seq, Now: now}
+}
+
+// appendEntry seals e as the next entry and returns its number.
+func appendEntry(ctx context.Context, tx *sql.Tx, e audit.Entry, now time.Time) (int64, error) {
+	var seq int64
+	if err := tx.QueryRowContext(ctx, `UPDATE trail_head SET size = size + 1 WHERE one = 1 RETURNING size`).Scan(&seq); err != nil {
+		return 0, fmt.Errorf("taking a number: %w", err)
+	}
+	line, stored, err := audit.Seal(e, seq, now, hashes{ctx, tx})
+	if err != nil {
+		return 0, err
+	}
+	cause := sql.NullString{String: e.Cause, Valid: e.Cause != ""}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO trail (seq, at, kind, tenant, request, cause, line) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		seq, micros(now), string(e.Kind), e.Tenant, e.Request, cause, string(line)); err != nil {
+		return 0, fmt.Errorf("appending entry %d: %w", seq, err)
+	}
+	first := tlog.StoredHashCount(seq - 1)
+	for i, h := range stored {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO trail_hash (idx, hash) VALUES ($1, $2)`, first+int64(i), h.String()); err != nil {
+			return 0, fmt.Errorf("keeping the hashes of entry %d: %w", seq, err)
+		}
+	}
+	return seq, nil
+}
+
+// Story implements approval.Store.
+func (s *Store) Story(ctx context.Context, id approval.ID) ([]audit.Entry, error) {
+	return s.entries(ctx, `SELECT seq, line FROM trail WHERE request = $1 ORDER BY seq`, string(id))
+}
+
+// Entries returns up to limit entries after number after, in their order, each one
+// proven to be in the trail. audit.ErrForged: one is not.
+func (s *Store) Entries(ctx context.Context, after int64, limit int) ([]audit.Entry, error) {
+	return s.entries(ctx, `SELECT seq, line FROM trail WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
+}
+
+func (s *Store) entries(ctx context.Context, query string, args ...any) (out []audit.Entry, err error) {
+	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		size, err := size(ctx, tx)
+		if err != nil {
+			return err
+		}
+		type row struct {
+			seq  int64
+			line string
+		}
+		found, err := collect(ctx, tx, query, args, func(scan func(...any) error) (r row, err error) {
+			return r, scan(&r.seq, &r.line)
+		})
+		if err != nil {
+			return fmt.Errorf("reading entries: %w", err)
+		}
+		for _, r := range found {
+			e, err := audit.Open([]byte(r.line), r.seq, size, hashes{ctx, tx})
+			if err != nil {
+				return err
+			}
+			out = append(out, e)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Size returns how many entries the trail has.
+func (s *Store) Size(ctx context.Context) (n int64, err error) {
+	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		n, err = size(ctx, tx)
+		return err
+	})
+	return n, err
+}
+
+func size(ctx context.Context, tx *sql.Tx) (n int64, err error) {
+	if err := tx.QueryRowContext(ctx, `SELECT size FROM trail_head WHERE one = 1`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("reading the trail's size: %w", err)
+	}
+	return n, nil
+}
+
+// Count returns how many entries of a kind a tenant has since a time.
+func (s *Store) Count(ctx context.Context, kind audit.Kind, tenant string, since time.Time) (n int, err error) {
+	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT count(*) FROM trail WHERE kind = $1 AND tenant = $2 AND at >= $3`,
+			string(kind), tenant, micros(since)).Scan(&n)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("counting entries: %w", err)
+	}
+	return n, nil
+}
+
+// collect runs a query and scans every row.
+func collect[T any](ctx context.Context, tx *sql.Tx, query string, args []any, scan func(func(...any) error) (T, error)) ([]T, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
