@@ -1,0 +1,222 @@
+// Package bot is Slack's side of the table: it turns words and presses into calls
+// on the desk, and entries of the trail into cards and posts.
+//
+// It has no rules and writes nothing to Auth0. A press goes one way: receiver.go
+// keeps it in the inbox and lets it be acknowledged, inbox.go judges the person and
+// hands the move to the desk, announcer.go shows what became of it.
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/slack-go/slack"
+
+	"keyturn/bot/approval"
+	"keyturn/bot/audit"
+	"keyturn/bot/socket"
+)
+
+// Inbox keeps what was received until it is worked.
+type Inbox interface {
+	Receive(ctx context.Context, id, payload string) error
+	Received(ctx context.Context) (ids []string, err error)
+	Payload(ctx context.Context, id string) (payload string, received time.Time, err error)
+	Worked(ctx context.Context, id string) error
+}
+
+// Trail reads what was recorded.
+type Trail interface {
+	Request(ctx context.Context, id approval.ID) (approval.Request, error)
+	OpenRequests(ctx context.Context) ([]approval.Request, error)
+	Story(ctx context.Context, id approval.ID) ([]audit.Entry, error)
+	Entries(ctx context.Context, after int64, limit int) ([]audit.Entry, error)
+	Size(ctx context.Context) (int64, error)
+	Count(ctx context.Context, kind audit.Kind, tenant string, since time.Time) (int, error)
+	Changed() <-chan struct{} // closed at the next commit
+}
+
+// Posts keeps what Slack was shown.
+type Posts interface {
+	CardsBehind(ctx context.Context) ([]approval.ID, error)
+	Card(ctx context.Context, id approval.ID) (ts string, shown, line int64, err error)
+	SetCard(ctx context.Context, id approval.ID, ts string, shown, line int64) error
+	Posted(ctx context.Context, channel string) (int64, error)
+	SetPosted(ctx context.Context, channel string, seq int64) error
+}
+
+// Config is what a bot is made of.
+type Config struct {
+	APIURL   string                                                            // Slack's Web API, with a slash at the end
+	AppToken string                                                            // xapp-…
+	BotToken string                                                            // xoxb-…
+	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network
+
+	Desk    *approval.Desk
+	Policy  approval.Policy
+	Tenants map[string]approval.Tenant
+	Names   []string // of the tenants, in the order of the configuration
+	Inbox   Inbox
+	Trail   Trail
+	Posts   Posts
+
+	Channels     []string // where requests may be asked for; empty: wherever the bot is
+	AuditChannel string
+	Mention      bool
+
+	Log zerolog.Logger
+	Now func() time.Time
+}
+
+// Bot is keyturn in one workspace.
+type Bot struct {
+	Config
+	api    *slack.Client
+	http   *http.Client
+	socket *socket.Socket
+	people *people
+
+	received chan string    // ids of the inbox, as a hint: the store knows them all
+	working  sync.WaitGroup // commands and modals that are being worked
+
+	mu       sync.Mutex
+	troubled error // why presses cannot reach us; nil: they can
+}
+
+// New returns a bot that is not yet connected.
+func New(cfg Config) *Bot {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if cfg.Dial != nil {
+		transport.DialContext, transport.Proxy = cfg.Dial, nil
+	}
+	b := &Bot{
+		Config:   cfg,
+		http:     &http.Client{Transport: transport, Timeout: 20 * time.Second},
+		received: make(chan string, 256),
+		troubled: errors.New("not connected yet"),
+	}
+	b.api = slack.New(cfg.BotToken, slack.OptionAppLevelToken(cfg.AppToken), slack.OptionAPIURL(cfg.APIURL), slack.OptionHTTPClient(b.http))
+	b.people = &people{api: b.api, now: cfg.Now, groups: map[string]members{}}
+	b.socket = socket.New(socket.Config{Open: b.openSocket, Dial: cfg.Dial, Report: b.report})
+	return b
+}
+
+// Run works until ctx ends, and returns nil then, or an error that no retry mends.
+// While Slack cannot be reached it goes on trying, and Ready says why.
+func (b *Bot) Run(ctx context.Context) error {
+	if err := b.identify(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer b.working.Wait()
+	inner, stop := context.WithCancel(ctx)
+	defer stop()
+	wg.Go(func() { b.workInbox(inner) })
+	wg.Go(func() { b.announceCards(inner) })
+	wg.Go(func() { b.announceTrail(inner) })
+	if err := b.socket.Serve(ctx, b.receive); err != nil {
+		return fmt.Errorf("connecting to Slack: %w", err)
+	}
+	return nil
+}
+
+// Ready returns nil if presses can reach us now, and otherwise why not.
+func (b *Bot) Ready() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.troubled == nil && !b.socket.Connected() {
+		return errors.New("no socket")
+	}
+	return b.troubled
+}
+
+func (b *Bot) trouble(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.troubled = err
+}
+
+// identify learns which workspace the tokens are for. It tries until Slack answers.
+func (b *Bot) identify(ctx context.Context) error {
+	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
+		who, err := b.api.AuthTestContext(ctx)
+		var said slack.SlackErrorResponse
+		switch {
+		case err == nil && (who.TeamID == "" || strings.HasPrefix(who.TeamID, "E")):
+			return errors.New("the bot token is of an org-wide install; install keyturn in one workspace")
+		case err == nil:
+			b.people.install = install{Team: who.TeamID, Enterprise: who.EnterpriseID, URL: who.URL}
+			b.Log.Info().Str("team", who.TeamID).Str("user", who.UserID).Msg("Slack knows us")
+			return nil
+		case ctx.Err() != nil:
+			return nil
+		case asSlackError(err, &said) && socket.Permanent(said.Err):
+			return fmt.Errorf("asking Slack who we are: %s; check KEYTURN_SLACK_BOT_TOKEN", said.Err)
+		}
+		b.trouble(fmt.Errorf("asking Slack who we are: %w", err))
+		b.Log.Warn().Err(err).Dur("pause", pause).Msg("Slack cannot be reached")
+		if !sleep(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// openSocket asks Slack for the address of a new connection.
+func (b *Bot) openSocket(ctx context.Context) (string, error) {
+	_, url, err := b.api.StartSocketModeContext(ctx)
+	if err == nil {
+		return url, nil
+	}
+	open := &socket.OpenError{Err: err}
+	var said slack.SlackErrorResponse
+	var limited *slack.RateLimitedError
+	switch {
+	case asSlackError(err, &said):
+		open.Code = said.Err
+	case errors.As(err, &limited):
+		open.RetryAfter = limited.RetryAfter
+	}
+	return "", open
+}
+
+func asSlackError(err error, said *slack.SlackErrorResponse) bool { return errors.As(err, said) }
+
+// sleep reports whether the whole of d went by; it ends early with ctx.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// permalink leads to a message. It is put together here, since asking Slack for it
+// would cost a call where none is needed.
+func (b *Bot) permalink(channel, ts string) string {
+	return strings.TrimSuffix(b.people.install.URL, "/") + "/archives/" + channel + "/p" + strings.ReplaceAll(ts, ".", "")
+}
+
+// cardLink names a request by a link to its card.
+func (b *Bot) cardLink(ctx context.Context) func(*approval.Request) string {
+	return func(r *approval.Request) string {
+		ts, _, _, err := b.Posts.Card(ctx, r.ID)
+		if err != nil || ts == "" {
+			return code(string(r.ID))
+		}
+		return "<" + b.permalink(r.Channel, ts) + "|" + escape(string(r.ID)) + ">"
+	}
+}
+
+// Close closes idle connections.
+func (b *Bot) Close() { b.http.CloseIdleConnections() }

@@ -1,0 +1,190 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"keyturn/bot/approval"
+)
+
+// workInbox works what was received, each on its own, until ctx ends. What a
+// process before us received and did not work is found again at the start.
+func (b *Bot) workInbox(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	started := map[string]bool{}
+	for ctx.Err() == nil {
+		ids, err := b.Inbox.Received(ctx)
+		if err != nil && ctx.Err() == nil {
+			b.Log.Error().Err(err).Msg("the inbox cannot be read")
+		}
+		for _, id := range ids {
+			if started[id] {
+				continue
+			}
+			started[id] = true
+			wg.Go(func() {
+				work, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
+				defer cancel()
+				b.workReceived(work, id)
+			})
+		}
+		select {
+		case <-b.received:
+		case <-time.After(5 * time.Second): // whatever woke nobody
+		case <-ctx.Done():
+		}
+	}
+}
+
+// workReceived works one row of the inbox and marks it. If we die before the mark,
+// it is worked again, and the cause of each move makes that harmless.
+func (b *Bot) workReceived(ctx context.Context, id string) {
+	payload, at, err := b.Inbox.Payload(ctx, id)
+	var r received
+	if err == nil {
+		err = json.Unmarshal([]byte(payload), &r)
+	}
+	if err != nil {
+		b.Log.Error().Str("envelope_id", id).Err(err).Msg("what was received cannot be read")
+		return
+	}
+	switch {
+	case r.Verb != "":
+		b.workPress(ctx, id, r, at)
+	case r.Ask != nil:
+		b.workAsk(ctx, id, r)
+	case r.Explain != "":
+		b.workExplain(ctx, id, r)
+	}
+	if err := b.Inbox.Worked(ctx, id); err != nil {
+		b.Log.Error().Str("envelope_id", id).Err(err).Msg("what was worked cannot be marked")
+	}
+}
+
+func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time) {
+	var ids []string
+	if req, err := b.Trail.Request(ctx, r.Request); err == nil {
+		ids = b.Policy.ApproversOf(req.Tenant)
+	}
+	person, err := b.people.judge(ctx, r.Who, ids)
+	if err != nil {
+		b.answer(ctx, id, r, err)
+		return
+	}
+	now, again, err := b.Desk.Press(ctx, approval.Press{Request: r.Request, Verb: r.Verb, Person: person, Received: at})
+	if err != nil {
+		b.answer(ctx, id, r, err)
+		return
+	}
+	b.Log.Info().Str("envelope_id", id).Str("request_id", string(r.Request)).Str("actor", r.Who.User).
+		Str("verb", string(r.Verb)).Bool("again", again).Msg("pressed")
+	words := section(pressWords(r.Verb, again, now))
+	if r.Verb == approval.Approve || again {
+		b.tellBlocks(ctx, r.Channel, r.Who.User, words)
+		return
+	}
+	b.tellBlocks(ctx, r.Channel, r.Who.User, words, slack.NewActionBlock("explain",
+		slack.NewButtonBlockElement(actExplain, string(r.Request), plain("Say why…", 75))))
+}
+
+func (b *Bot) workAsk(ctx context.Context, id string, r received) {
+	a := r.Ask
+	err := b.people.place(ctx, a.Channel, b.Channels)
+	if err != nil {
+		b.answer(ctx, id, r, err)
+		return
+	}
+	person, err := b.people.judge(ctx, r.Who, b.Policy.Requesters)
+	if err != nil {
+		b.answer(ctx, id, r, err)
+		return
+	}
+	approvers, err := b.people.resolve(ctx, b.Policy.ApproversOf(a.Tenant))
+	if err != nil {
+		b.answer(ctx, id, r, err)
+		return
+	}
+	req, err := b.Desk.Ask(ctx, approval.Ask{
+		Cause: a.Cause, Person: person, Tenant: a.Tenant, Action: a.Action, KID: a.KID, Shown: a.Shown,
+		Reason: a.Reason, Link: a.Link, Prepared: a.Prepared, Channel: a.Channel, Approvers: approvers,
+	})
+	if err != nil {
+		b.answer(ctx, id, r, err)
+		return
+	}
+	b.Log.Info().Str("envelope_id", id).Str("request_id", string(req.ID)).Str("actor", r.Who.User).Str("kid", req.KID).Msg("asked")
+}
+
+func (b *Bot) workExplain(ctx context.Context, id string, r received) {
+	person, err := b.people.judge(ctx, r.Who, nil)
+	if err == nil {
+		_, err = b.Desk.Explain(ctx, r.Request, person, r.Explain)
+	}
+	if err != nil {
+		b.answer(ctx, id, r, err)
+		return
+	}
+	b.tell(ctx, r.Channel, r.Who.User, "Your words are in the trail and in the thread of the card.")
+}
+
+// answer tells the person of an error: a refusal in its words, anything else with a
+// reference for the operator.
+func (b *Bot) answer(ctx context.Context, id string, r received, err error) {
+	var no *approval.Refusal
+	if !errors.As(err, &no) {
+		b.trip(ctx, id, r.Channel, r.Who.User, err)
+		return
+	}
+	b.Log.Info().Str("envelope_id", id).Str("request_id", string(r.Request)).Str("actor", r.Who.User).Err(err).Msg("refused")
+	blocks := []slack.Block{section(refusalWords(no, b.cardLink(ctx)))}
+	if no.Look != nil && r.Ask != nil {
+		blocks = append(blocks, keyBlocks(r.Ask.Tenant, no.Look, b.Now(), false)...)
+	}
+	if r.Ask != nil { // what was typed is not lost
+		blocks = append(blocks, contextLine("Your reason was:"), quote(r.Ask.Reason))
+	}
+	b.tellBlocks(ctx, r.Channel, r.Who.User, blocks...)
+}
+
+// trip logs what went wrong and tells the person under which reference.
+func (b *Bot) trip(ctx context.Context, id, channel, user string, err error) {
+	reference := id[:min(len(id), 8)]
+	b.Log.Error().Str("envelope_id", id).Str("reference", reference).Str("actor", user).Err(err).Msg("work went wrong")
+	b.tell(ctx, channel, user, troubleWords(reference))
+}
+
+func (b *Bot) tell(ctx context.Context, channel, user, words string) {
+	b.tellBlocks(ctx, channel, user, section(words))
+}
+
+// tellBlocks shows something to one person. Slack does not promise to show it, so it
+// is never the only place of a decision: the card is.
+func (b *Bot) tellBlocks(ctx context.Context, channel, user string, blocks ...slack.Block) {
+	_, err := b.api.PostEphemeralContext(ctx, channel, user, slack.MsgOptionText(fallback(blocks), false), slack.MsgOptionBlocks(blocks...))
+	if err != nil {
+		b.Log.Warn().Str("actor", user).Str("channel", channel).Err(fmt.Errorf("answering: %w", err)).Msg("an answer was not shown")
+	}
+}
+
+// fallback is the text of a message whose blocks cannot be shown, as in a
+// notification: that of the first block.
+func fallback(blocks []slack.Block) string {
+	if len(blocks) > 0 {
+		switch first := blocks[0].(type) {
+		case *slack.SectionBlock:
+			if first.Text != nil && first.Text.Type == slack.MarkdownType {
+				return first.Text.Text
+			}
+		case *slack.HeaderBlock:
+			return escape(first.Text.Text)
+		}
+	}
+	return "keyturn"
+}

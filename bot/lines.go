@@ -1,0 +1,176 @@
+package bot
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/slack-go/slack"
+
+	"keyturn/bot/approval"
+	"keyturn/bot/audit"
+)
+
+// threadLine is the line that a card's thread gets for an entry; ok is false for an
+// entry that needs none.
+func threadLine(e audit.Entry) (words string, ok bool) {
+	switch e.Kind {
+	case audit.Asked:
+		return "", false // the card itself
+	case audit.Approved:
+		words = "Approved by " + mention(*e.Actor) + "."
+	case audit.Denied:
+		words = "Denied by " + mention(*e.Actor) + ". No key was touched."
+	case audit.Cancelled:
+		words = "Cancelled by " + mention(*e.Actor) + ". No key was touched."
+	case audit.Explained:
+		words = mention(*e.Actor) + " says why:"
+	case audit.Intended:
+		words = doing(e.Step) + " now" + attempt(e.Step) + "."
+	case audit.Answered:
+		if words = answerWords(e.Answer); words == "" {
+			return "", false // what the look shows is the next line
+		}
+	case audit.Rotated, audit.Revoked, audit.Done, audit.Voided, audit.Failed, audit.Halted, audit.Expired, audit.InDoubt:
+		words = "*" + title(e.Kind) + ".* " + escape(e.Note)
+	default:
+		return "", false
+	}
+	return fmt.Sprintf("#%d · %s · %s", e.Seq, at(e.Time), words), true
+}
+
+func doing(s *audit.Step) string {
+	if s.Write == string(approval.Rotate) {
+		return "Rotating"
+	}
+	return "Revoking " + code(s.KID)
+}
+
+func attempt(s *audit.Step) string {
+	if s.Attempt > 1 {
+		return fmt.Sprintf(", attempt %d", s.Attempt)
+	}
+	return ""
+}
+
+func answerWords(a *audit.Answer) string {
+	switch {
+	case a == nil || a.Status/100 == 2:
+		return ""
+	case !a.Sent:
+		return "It was not sent: " + escape(a.Words) + "."
+	case a.Refused:
+		return fmt.Sprintf("Auth0 answered %d. I look before I believe it.", a.Status)
+	}
+	return "The answer was lost. I wait until nothing can land any more, and look."
+}
+
+func title(k audit.Kind) string {
+	s := strings.ReplaceAll(string(k), "_", " ")
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// posted are the kinds of entries that the audit channel gets a post for; the steps
+// between are listed in the post of the end.
+var posted = []audit.Kind{
+	audit.Asked, audit.Approved, audit.Denied, audit.Cancelled, audit.Explained,
+	audit.Expired, audit.Voided, audit.Done, audit.Failed, audit.Halted, audit.InDoubt,
+}
+
+func isPosted(k audit.Kind) bool { return slices.Contains(posted, k) }
+
+// trailPost is what the audit channel gets for an entry. story are the entries of the
+// same request.
+func trailPost(e audit.Entry, story []audit.Entry, mentions bool) (text string, blocks []slack.Block) {
+	name := func(a *audit.Actor) string {
+		switch {
+		case a == nil:
+			return "keyturn"
+		case mentions:
+			return mention(*a)
+		case a.Name != "":
+			return "@" + escape(a.Name)
+		}
+		return code(a.User)
+	}
+	var change audit.Change
+	var kid string
+	if asked := find(story, audit.Asked); asked != nil && asked.Change != nil {
+		change = *asked.Change
+		kid = kidOf(change)
+	}
+	words := fmt.Sprintf("*#%d %s* · %s of %s, key %s · %s", e.Seq, title(e.Kind), inWords(approval.Action(change.Action)), code(e.Tenant), code(kid), code(e.Request))
+	people := "\nasked by " + name(&change.Requester)
+	if approved := find(story, audit.Approved); approved != nil {
+		people += ", approved by " + name(approved.Actor)
+	}
+	switch e.Kind {
+	case audit.Denied, audit.Cancelled, audit.Explained:
+		people += ", " + string(e.Kind) + " by " + name(e.Actor)
+	}
+	words += people + " · " + at(e.Time)
+	if e.Note != "" {
+		words += "\n" + escape(e.Note)
+	}
+	if steps := stepsBetween(e, story); steps != "" {
+		words += "\n" + steps
+	}
+	blocks = []slack.Block{section(words)}
+	switch e.Kind {
+	case audit.Asked:
+		blocks = append(blocks, quote(change.Reason))
+	case audit.Explained:
+		blocks = append(blocks, quote(e.Reason))
+	}
+	return fmt.Sprintf("#%d %s: %s of %s", e.Seq, title(e.Kind), inWords(approval.Action(change.Action)), e.Tenant), blocks
+}
+
+func kidOf(c audit.Change) string {
+	if c.Pins.Key != nil {
+		return c.Pins.Key.KID
+	}
+	if c.Pins.Current != nil {
+		return c.Pins.Current.KID
+	}
+	return ""
+}
+
+// stepsBetween lists the entries that lead to an end and have no post of their own.
+func stepsBetween(e audit.Entry, story []audit.Entry) string {
+	if !approval.State(e.Kind).IsFinal() && e.Kind != audit.InDoubt {
+		return ""
+	}
+	var steps []string
+	for _, s := range story {
+		if s.Seq < e.Seq && !isPosted(s.Kind) {
+			word := title(s.Kind)
+			if s.Step != nil && s.Kind != audit.Rotated && s.Kind != audit.Revoked {
+				word += " " + s.Step.Write
+			}
+			steps = append(steps, fmt.Sprintf("#%d %s", s.Seq, strings.ToLower(word)))
+		}
+	}
+	return strings.Join(steps, " · ")
+}
+
+// entryLine is an entry as the audit command lists it.
+func entryLine(e audit.Entry) string {
+	who := "keyturn"
+	if e.Actor != nil {
+		who = mention(*e.Actor)
+	}
+	line := fmt.Sprintf("#%d · %s · *%s*", e.Seq, at(e.Time), title(e.Kind))
+	if e.Step != nil {
+		line += " (" + e.Step.Write + ")"
+	}
+	return line + " · " + escape(e.Tenant) + " · " + code(e.Request) + " · " + who
+}
+
+// auditBlocks draws the last entries of the trail.
+func auditBlocks(entries []audit.Entry, size int64) []slack.Block {
+	blocks := []slack.Block{header("The trail")}
+	for _, e := range entries {
+		blocks = append(blocks, section(entryLine(e)))
+	}
+	return append(blocks, contextLine(fmt.Sprintf("%d in all", size)+"; what people typed is in the trail itself."))
+}

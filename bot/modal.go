@@ -1,0 +1,163 @@
+package bot
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"keyturn/bot/approval"
+	"keyturn/bot/audit"
+	"keyturn/mgmt"
+)
+
+// The callback ids of our modals, and the block ids of their inputs.
+const (
+	askCallback     = "ask"
+	explainCallback = "explain"
+
+	keyBlock      = "key"
+	reasonBlock   = "reason"
+	linkBlock     = "link"
+	preparedBlock = "prepared"
+)
+
+func modal(title string, blocks ...slack.Block) slack.ModalViewRequest {
+	return slack.ModalViewRequest{
+		Type: slack.VTModal, Title: plain(title, 24), Close: plain("Close", 24),
+		Blocks: slack.Blocks{BlockSet: blocks},
+	}
+}
+
+func modalTitle(a approval.Action) string {
+	switch a {
+	case approval.Revoke:
+		return "Revoke a key"
+	case approval.RotateAndRevoke:
+		return "Rotate and revoke"
+	}
+	return "Rotate the key"
+}
+
+// loadingModal is opened at once, since the trigger that opens a modal lives for 3 s.
+func loadingModal(a approval.Action) slack.ModalViewRequest {
+	return modal(modalTitle(a), section("Reading the keys from Auth0…"))
+}
+
+// noModal says, in place of the modal, why there is nothing to fill in.
+func noModal(a approval.Action, words string) slack.ModalViewRequest {
+	return modal(modalTitle(a), section(words))
+}
+
+// askModal is the modal in which a change is asked for, filled in as far as the
+// words of the command went. What it showed travels in its metadata.
+func askModal(a asking, look *audit.Look, typed string, now time.Time) slack.ModalViewRequest {
+	blocks := []slack.Block{section("*" + inWords(a.Action) + "* of " + code(a.Tenant) + ".\n" + consequence(a.Action))}
+	if a.Action == approval.Revoke {
+		blocks = append(blocks, keySelect(a.KID, look, now))
+	} else {
+		for _, k := range look.Keys {
+			if k.Role == mgmt.RoleCurrent.String() || k.Role == mgmt.RoleNext.String() {
+				blocks = append(blocks, section("*"+role(k)+"*\n"+code(k.KID)+"\n"+keyDetails(k, look, now)))
+			}
+		}
+	}
+	reason := slack.NewPlainTextInputBlockElement(plain("What happened? The approver decides on this.", 150), reasonBlock)
+	reason.Multiline, reason.MaxLength = true, approval.MaxReason
+	if typed != "" {
+		reason.InitialValue = shorten(typed, approval.MaxReason)
+	}
+	link := slack.NewPlainTextInputBlockElement(plain("https://…", 150), linkBlock)
+	link.MaxLength = 1000
+	prepared := slack.NewCheckboxGroupsBlockElement(preparedBlock, slack.NewOptionBlockObject("yes",
+		plain("Verifiers already have the new key", 75),
+		plain("The applications and APIs that verify this tenant", 75)))
+	linkInput := slack.NewInputBlock(linkBlock, plain("Incident link", 2000), nil, link)
+	linkInput.Optional = true
+	preparedInput := slack.NewInputBlock(preparedBlock, plain("Prepared", 2000), nil, prepared)
+	preparedInput.Optional = true
+
+	m := modal(modalTitle(a.Action), append(blocks,
+		slack.NewInputBlock(reasonBlock, plain("Reason", 2000), nil, reason), linkInput, preparedInput)...)
+	m.CallbackID, m.Submit, m.PrivateMetadata = askCallback, plain("Ask for approval", 24), encode(a)
+	return m
+}
+
+func keySelect(kid string, look *audit.Look, now time.Time) slack.Block {
+	var options []*slack.OptionBlockObject
+	sel := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plain("Which key?", 150), keyBlock)
+	for _, k := range look.Keys {
+		if k.Role != mgmt.RolePrevious.String() || len(k.KID) > 75 {
+			continue
+		}
+		description := "previously used"
+		if !k.Until.IsZero() {
+			description = "in use until " + age(now.Sub(k.Until)) + " ago"
+		}
+		o := slack.NewOptionBlockObject(k.KID, plain(k.KID, 75), plain(description, 75))
+		options = append(options, o)
+		if k.KID == kid || kid == "" && len(options) == 1 {
+			sel.InitialOption = o
+		}
+	}
+	sel.Options = options[:min(len(options), 100)]
+	return slack.NewInputBlock(keyBlock, plain("Key to revoke", 2000), nil, sel)
+}
+
+// revocable reports whether there is a key that could be chosen.
+func revocable(look *audit.Look) bool {
+	for _, k := range look.Keys {
+		if k.Role == mgmt.RolePrevious.String() {
+			return true
+		}
+	}
+	return false
+}
+
+// readAsk reads a submitted asking modal. What is wrong with it comes back by block,
+// for Slack to show beside the input; then the modal stays open with all its words.
+func (i interaction) readAsk() (asking, map[string]string, error) {
+	var a asking
+	if err := json.Unmarshal([]byte(i.View.Metadata), &a); err != nil {
+		return a, nil, fmt.Errorf("reading the modal's metadata: %w", err)
+	}
+	a.Cause = i.View.ID
+	a.Reason, a.Link = i.input(reasonBlock).Value, strings.TrimSpace(i.input(linkBlock).Value)
+	a.Prepared = len(i.input(preparedBlock).Checked) > 0
+	wrong := map[string]string{}
+	if a.Action == approval.Revoke {
+		if a.KID = i.input(keyBlock).Selected.Value; a.KID == "" {
+			wrong[keyBlock] = "Choose the key to revoke."
+		}
+	}
+	if no := approval.CheckWords(a.Reason, a.Link); no != nil {
+		block := reasonBlock
+		if no.Why == approval.BadLink {
+			block = linkBlock
+		}
+		wrong[block] = refusalWords(no, nil)
+	}
+	return a, wrong, nil
+}
+
+// explainModal asks whoever denied or cancelled to say why.
+func explainModal(id approval.ID, channel string) slack.ModalViewRequest {
+	reason := slack.NewPlainTextInputBlockElement(plain("The requester and the trail get it.", 150), reasonBlock)
+	reason.Multiline, reason.MaxLength = true, approval.MaxReason
+	m := modal("Say why", slack.NewInputBlock(reasonBlock, plain("Why?", 2000), nil, reason))
+	m.CallbackID, m.Submit, m.PrivateMetadata = explainCallback, plain("Say so", 24), encode(received{Request: id, Channel: channel})
+	return m
+}
+
+// consequence says what an action breaks.
+func consequence(a approval.Action) string {
+	switch a {
+	case approval.Revoke:
+		return "Every token that this key signed stops working once verifiers refresh their key sets: users are logged out. *It cannot be undone.*"
+	case approval.RotateAndRevoke:
+		return "The next key comes into use, and then every token that the current key signed stops working: all users are logged out. Service providers that pin the certificate refuse logins at once. *The revocation cannot be undone.*"
+	}
+	return "The next key comes into use; tokens that the current key signed still work. Service providers that pin the certificate (SAML, WS-Fed) refuse logins until they have the new one. Auth0 allows five rotations a day."
+}

@@ -1,0 +1,178 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"keyturn/bot/approval"
+	"keyturn/bot/audit"
+)
+
+// groupsFor is how long the members of a user group are remembered.
+const groupsFor = time.Minute
+
+// install is the workspace that keyturn is installed in.
+type install struct {
+	Team       string
+	Enterprise string // Enterprise Grid only
+	URL        string // https://acme.slack.com/
+}
+
+// people establishes who somebody is, at the moment of a press.
+type people struct {
+	api     *slack.Client
+	install install
+	now     func() time.Time
+
+	mu     sync.Mutex
+	groups map[string]members
+}
+
+type members struct {
+	ids []string
+	at  time.Time
+}
+
+// judge describes p as Slack does now. ids are the users and user groups that the
+// move is about; only where none of the users is p are the groups asked for.
+//
+// Whatever cannot be established within the time is a Refusal: nobody counts on the
+// ground of what is not known.
+func (pp *people) judge(ctx context.Context, p presser, ids []string) (approval.Person, error) {
+	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
+	defer cancel()
+	person := approval.Person{Actor: audit.Actor{Enterprise: pp.install.Enterprise, Team: pp.install.Team, User: p.User}}
+	if p.Team != pp.install.Team && !pp.onGrid(p.Team) {
+		person.Stranger = true
+		return person, nil
+	}
+	u, err := pp.api.GetUserInfoContext(ctx, p.User)
+	if err != nil {
+		return person, unestablished(err)
+	}
+	if u.ID != p.User {
+		return person, unestablished(fmt.Errorf("Slack described another user"))
+	}
+	person.Name = u.Name
+	person.Deactivated = u.Deleted
+	person.Bot = u.IsBot || u.IsAppUser || u.IsWorkflowBot || u.IsConnectorBot
+	person.Guest = u.IsRestricted || u.IsUltraRestricted
+	person.Stranger = u.IsStranger || !pp.member(u)
+	if slices.Contains(ids, p.User) || slices.Contains(ids, "*") {
+		return person, nil
+	}
+	for _, id := range ids {
+		if !isGroup(id) {
+			continue
+		}
+		in, err := pp.membersOf(ctx, id)
+		if err != nil {
+			return person, unestablished(err)
+		}
+		if slices.Contains(in, p.User) {
+			person.Groups = append(person.Groups, id)
+		}
+	}
+	return person, nil
+}
+
+// notEstablished carries the operator's error beside the person's refusal.
+type notEstablished struct {
+	*approval.Refusal
+	err error
+}
+
+func (e *notEstablished) Error() string { return "establishing who pressed: " + e.err.Error() }
+func (e *notEstablished) Unwrap() error { return e.Refusal }
+
+func unestablished(err error) error {
+	return &notEstablished{&approval.Refusal{Why: approval.NotEstablished}, err}
+}
+
+// onGrid reports whether team is the organisation itself, as payloads on Grid may say.
+func (pp *people) onGrid(team string) bool {
+	return pp.install.Enterprise != "" && team == pp.install.Enterprise
+}
+
+// member reports whether u belongs to the workspace: on Grid, to the organisation
+// and to the install's team in it.
+func (pp *people) member(u *slack.User) bool {
+	if pp.install.Enterprise == "" {
+		return u.TeamID == pp.install.Team
+	}
+	return u.Enterprise.EnterpriseID == pp.install.Enterprise &&
+		(u.TeamID == pp.install.Team || slices.Contains(u.Enterprise.Teams, pp.install.Team))
+}
+
+// resolve returns the users among ids, with those of the groups.
+func (pp *people) resolve(ctx context.Context, ids []string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
+	defer cancel()
+	var out []string
+	for _, id := range ids {
+		if !isGroup(id) {
+			out = append(out, id)
+			continue
+		}
+		in, err := pp.membersOf(ctx, id)
+		if err != nil {
+			return nil, unestablished(err)
+		}
+		out = append(out, in...)
+	}
+	return out, nil
+}
+
+// isGroup tells the id of a user group from a user's: S…, against U… or W….
+func isGroup(id string) bool { return strings.HasPrefix(id, "S") }
+
+func (pp *people) membersOf(ctx context.Context, group string) ([]string, error) {
+	at := pp.now()
+	pp.mu.Lock()
+	known, ok := pp.groups[group]
+	pp.mu.Unlock()
+	if ok && at.Sub(known.at) < groupsFor {
+		return known.ids, nil
+	}
+	ids, err := pp.api.GetUserGroupMembersContext(ctx, group)
+	if err != nil {
+		return nil, fmt.Errorf("reading user group %s: %w", group, err)
+	}
+	pp.mu.Lock()
+	defer pp.mu.Unlock()
+	pp.groups[group] = members{ids, at}
+	return ids, nil
+}
+
+// place returns nil if requests may be asked for in channel.
+func (pp *people) place(ctx context.Context, channel string, allowed []string) error {
+	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
+	defer cancel()
+	if strings.HasPrefix(channel, "D") {
+		return &approval.Refusal{Why: approval.DirectMessage}
+	}
+	if len(allowed) > 0 && !slices.Contains(allowed, channel) {
+		return &approval.Refusal{Why: approval.ChannelNotAllowed}
+	}
+	c, err := pp.api.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: channel})
+	var said slack.SlackErrorResponse
+	switch {
+	case asSlackError(err, &said) && said.Err == "channel_not_found":
+		return &approval.Refusal{Why: approval.BotNotInChannel} // a private channel that does not show itself
+	case err != nil:
+		return unestablished(fmt.Errorf("reading channel %s: %w", channel, err))
+	case c.IsIM, c.IsMpIM:
+		return &approval.Refusal{Why: approval.DirectMessage}
+	case c.IsExtShared, c.IsPendingExtShared:
+		return &approval.Refusal{Why: approval.SharedChannel}
+	case !c.IsMember:
+		return &approval.Refusal{Why: approval.BotNotInChannel}
+	}
+	return nil
+}

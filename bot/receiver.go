@@ -1,0 +1,179 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/slack-go/slack"
+
+	"keyturn/bot/approval"
+	"keyturn/bot/socket"
+)
+
+// receive decides on the ack of an envelope. Whatever changes a request is on disk
+// before it is acknowledged: Slack delivers a press once and never again. The rest
+// is worked at once, beside the ack.
+func (b *Bot) receive(ctx context.Context, e socket.Envelope) (ack any, err error) {
+	log := b.Log.With().Str("envelope_id", e.ID).Str("type", e.Type).Logger()
+	switch e.Type {
+	case "slash_commands":
+		var c command
+		if err := json.Unmarshal(e.Payload, &c); err != nil {
+			log.Error().Err(err).Msg("a command that cannot be read")
+			return map[string]string{"text": "I could not read this command."}, nil
+		}
+		log.Info().Str("actor", c.User).Str("channel", c.Channel).Msg("command")
+		b.start(ctx, e.ID, func(ctx context.Context) { b.command(ctx, e.ID, c) })
+		return nil, nil
+	case "interactive":
+		var i interaction
+		if err := json.Unmarshal(e.Payload, &i); err != nil {
+			// Withholding the ack makes Slack show the person that nothing came of it.
+			return nil, fmt.Errorf("reading an interaction: %w", err)
+		}
+		log.Info().Str("actor", i.User.ID).Str("interaction", i.Type).Msg("interaction")
+		switch i.Type {
+		case "block_actions":
+			return nil, b.receivePress(ctx, e.ID, i)
+		case "view_submission":
+			return b.receiveView(ctx, e.ID, i), nil
+		}
+	}
+	return nil, nil
+}
+
+// start works a thing beside the ack, with a time of its own: being stopped lets it
+// finish.
+func (b *Bot) start(ctx context.Context, id string, work func(context.Context)) {
+	b.working.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
+		defer cancel()
+		defer func() {
+			if r := recover(); r != nil {
+				b.Log.Error().Str("envelope_id", id).Interface("panic", r).Msg("work panicked")
+			}
+		}()
+		work(ctx)
+	})
+}
+
+// receivePress keeps a press on a request, or starts what another button opens. An
+// error leaves the press unacknowledged: Slack then shows its warning.
+func (b *Bot) receivePress(ctx context.Context, envelope string, i interaction) error {
+	if id, verb, ok := i.press(); ok {
+		err := b.keep(ctx, envelope, received{Who: i.presser(), Channel: i.channel(), Request: id, Verb: verb})
+		if err != nil {
+			b.start(ctx, envelope, func(ctx context.Context) {
+				b.tell(ctx, i.channel(), i.User.ID, "Your press could not be kept, so it did *not* count. Press again in a moment.")
+			})
+		}
+		return err
+	}
+	if len(i.Actions) != 1 {
+		return fmt.Errorf("a press of %d actions", len(i.Actions))
+	}
+	a := i.Actions[0]
+	switch name, _, _ := strings.Cut(a.Action, ":"); {
+	case name == actAsk:
+		var t target
+		if err := json.Unmarshal([]byte(a.Value), &t); err != nil {
+			return fmt.Errorf("reading a button: %w", err)
+		}
+		b.start(ctx, envelope, func(ctx context.Context) { b.openAsk(ctx, envelope, i.TriggerID, i.presser(), i.channel(), t) })
+	case a.Action == actShare:
+		b.start(ctx, envelope, func(ctx context.Context) { b.share(ctx, envelope, i, a.Value) })
+	case a.Action == actExplain:
+		b.start(ctx, envelope, func(ctx context.Context) {
+			if _, err := b.api.OpenViewContext(ctx, i.TriggerID, explainModal(approval.ID(a.Value), i.channel())); err != nil {
+				b.trip(ctx, envelope, i.channel(), i.User.ID, fmt.Errorf("opening a modal: %w", err))
+			}
+		})
+	case i.View.ID != "":
+		// An input of a modal that tells of each change: nothing to do before it is
+		// submitted.
+	default:
+		b.start(ctx, envelope, func(ctx context.Context) {
+			b.tell(ctx, i.channel(), i.User.ID, "I do not know this button; it may be from an older keyturn. Type `/signing-keys requests` for what is open.")
+		})
+	}
+	return nil
+}
+
+// receiveView keeps a submitted modal and lets it close, or keeps it open with what
+// is wrong beside the input. The words are never lost.
+func (b *Bot) receiveView(ctx context.Context, envelope string, i interaction) (ack any) {
+	r := received{Who: i.presser()}
+	switch i.View.Callback {
+	case askCallback:
+		a, wrong, err := i.readAsk()
+		if err != nil {
+			b.Log.Error().Str("envelope_id", envelope).Err(err).Msg("a modal that cannot be read")
+			return viewErrors(map[string]string{reasonBlock: "This form is from an older keyturn. Copy your words and open it anew."})
+		}
+		if len(wrong) > 0 {
+			return viewErrors(wrong)
+		}
+		r.Ask, r.Channel = &a, a.Channel
+	case explainCallback:
+		if err := json.Unmarshal([]byte(i.View.Metadata), &r); err != nil {
+			b.Log.Error().Str("envelope_id", envelope).Err(err).Msg("a modal that cannot be read")
+			return viewErrors(map[string]string{reasonBlock: "This form is from an older keyturn. Copy your words and open it anew."})
+		}
+		r.Who, r.Explain = i.presser(), i.input(reasonBlock).Value
+		if no := approval.CheckWords(r.Explain, ""); no != nil {
+			return viewErrors(map[string]string{reasonBlock: refusalWords(no, nil)})
+		}
+	default:
+		return nil
+	}
+	if err := b.keep(ctx, envelope, r); err != nil {
+		b.Log.Error().Str("envelope_id", envelope).Err(err).Msg("a submission could not be kept")
+		return viewErrors(map[string]string{reasonBlock: "This could not be kept, so nothing was asked for. Submit it again in a moment."})
+	}
+	return nil
+}
+
+func viewErrors(byBlock map[string]string) any {
+	return slack.NewErrorsViewSubmissionResponse(byBlock)
+}
+
+// keep puts what was received on disk, and wakes whoever works it.
+func (b *Bot) keep(ctx context.Context, envelope string, r received) error {
+	if err := b.Inbox.Receive(ctx, envelope, encode(r)); err != nil {
+		return fmt.Errorf("keeping what was received: %w", err)
+	}
+	select {
+	case b.received <- envelope:
+	default: // the worker is behind, and reads the inbox anyway
+	}
+	return nil
+}
+
+// report takes the socket's state into the log and into Ready.
+func (b *Bot) report(s socket.Status) {
+	level := zerolog.WarnLevel
+	switch s.State {
+	case socket.Connecting, socket.Leaving, socket.Disconnected, socket.Waiting:
+		level = zerolog.DebugLevel
+	case socket.Connected:
+		level = zerolog.InfoLevel
+		b.trouble(nil)
+	}
+	if s.State == socket.Waiting && s.Err != nil && !b.socket.Connected() {
+		b.trouble(s.Err)
+	}
+	e := b.Log.WithLevel(level).Str("socket", string(s.State))
+	if s.Err != nil {
+		e = e.Err(s.Err)
+	}
+	if s.Envelope != "" {
+		e = e.Str("envelope_id", s.Envelope)
+	}
+	if s.State == socket.Connected {
+		e = e.Int("connections", s.Connections).Dur("lifetime", s.Lifetime)
+	}
+	e.Msg("socket mode")
+}

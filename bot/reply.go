@@ -1,0 +1,158 @@
+package bot
+
+import (
+	"fmt"
+
+	"keyturn/bot/approval"
+	"keyturn/bot/audit"
+)
+
+// This file has all the words of refusal. Each sentence says what is so and what to
+// do next; whoever reads it is in an incident.
+
+// refusalWords puts a refusal in words, as mrkdwn. link leads to a request's card.
+func refusalWords(no *approval.Refusal, link func(*approval.Request) string) string {
+	switch no.Why {
+	case approval.IsRequester:
+		return "You asked for this, so a *second person* has to decide. Ask another approver to press the button, or press *Cancel* to withdraw it."
+	case approval.NotRequester:
+		return "Only " + requester(no) + ", who asked for it, can cancel it. An approver can press *Deny*."
+	case approval.NotApprover:
+		return "You are not among the approvers of this tenant. Ask one of them, who are named on the card."
+	case approval.MayNotAsk:
+		return "You are not among those who may ask for a change of signing keys. Ask somebody who is, or have yourself added to `KEYTURN_REQUESTERS`."
+	case approval.IsBot:
+		return "A bot or an app's user does not count as a person here. Somebody has to press the button themselves."
+	case approval.IsGuest:
+		return "Guests of this workspace cannot ask or decide here. A full member has to do it."
+	case approval.IsDeactivated:
+		return "This account is deactivated, so it cannot ask or decide here. A full member has to do it."
+	case approval.IsStranger:
+		return "Members of another workspace cannot ask or decide here. A full member of this workspace has to do it."
+	case approval.NotEstablished:
+		return "Slack did not say in time who you are, so this did not count. Press again in a moment."
+	case approval.NobodyElse:
+		return "Nobody besides you could approve this, so it could only fail. Have a second approver added to `KEYTURN_APPROVERS`."
+	case approval.DirectMessage:
+		return "This needs a channel in which a second person can see it. Use the command in the incident's channel."
+	case approval.BotNotInChannel:
+		return "I am not in this channel. Type `/invite @keyturn` here, then ask again."
+	case approval.SharedChannel:
+		return "This channel is shared with another organisation, who would read along and could press. Use a channel of your own."
+	case approval.ChannelNotAllowed:
+		return "keyturn may not be used in this channel. Use one of those in `KEYTURN_CHANNELS`."
+	case approval.UnknownTenant:
+		return "There is no such tenant. Type `/signing-keys help` for the tenants there are."
+	case approval.UnknownKey:
+		return "The tenant has no key " + code(no.KID) + ". Type `/signing-keys list` and copy the kid from there."
+	case approval.KeyIsCurrent:
+		return "The key " + code(no.KID) + " is *currently used*, and Auth0 revokes only previously used keys. Ask for `/signing-keys rotate-and-revoke` instead."
+	case approval.KeyIsNext:
+		return "The key " + code(no.KID) + " is *next in queue*, and Auth0 revokes only previously used keys. If it leaked, rotate twice, then revoke it."
+	case approval.KeyIsRevoked:
+		return "The key " + code(no.KID) + " is *revoked* already" + revokedAt(no) + ". There is nothing left to do about it."
+	case approval.KeysUnclear:
+		return "Auth0 does not show exactly one key *currently used* and one *next in queue*, so nothing can be asked for. Look at the tenant's Dashboard."
+	case approval.KeysChanged:
+		return "The keys changed since you were shown them, so nothing was asked for. Look at the new state below, then ask again."
+	case approval.NoReason:
+		return "Say why: the approver has to decide on it, and the trail keeps it."
+	case approval.LongReason:
+		return fmt.Sprintf("The reason is too long. Shorten it to %d characters, then submit it again.", no.Limit)
+	case approval.BadLink:
+		return "This is no address of a page. Give one that begins with https://, or leave it empty."
+	case approval.UnknownRequest:
+		return "I have no such request. Type `/signing-keys requests` for those that are open."
+	case approval.AlreadyOpen:
+		return "The same is asked for already: " + link(no.Other) + ". Have that one approved."
+	case approval.TenantBusy:
+		return "Another change of this tenant is being carried out: " + link(no.Other) + ". Press again after it."
+	case approval.Over:
+		return "Too late: this request is already " + stateWords(no.Request.State) + by(no.By) + ". Your press changed nothing. Ask anew if it is still needed."
+	case approval.PastExpiry:
+		return "Too late: this request expired " + at(no.Until) + ". Ask anew if it is still needed."
+	case approval.Stale:
+		return "Your press reached me late, so it did not count as an approval of what you saw. Look at the card and press again."
+	}
+	return "This was refused (" + escape(string(no.Why)) + "). Type `/signing-keys help`."
+}
+
+func requester(no *approval.Refusal) string {
+	if no.Request == nil {
+		return "the person"
+	}
+	return mention(no.Request.Requester)
+}
+
+func by(a audit.Actor) string {
+	if a.User == "" {
+		return ""
+	}
+	return " by " + mention(a)
+}
+
+func revokedAt(no *approval.Refusal) string {
+	if k, ok := no.Look.Key(no.KID); ok && !k.RevokedAt.IsZero() {
+		return ", since " + at(k.RevokedAt)
+	}
+	return ""
+}
+
+// stateWords is a state as a person would say it.
+func stateWords(s approval.State) string {
+	switch s {
+	case approval.Pending:
+		return "waiting for a second person"
+	case approval.Approved:
+		return "approved"
+	case approval.Working:
+		return "approved and being carried out"
+	case approval.InDoubt:
+		return "in doubt"
+	}
+	return string(s)
+}
+
+// pressWords confirms a press that counted.
+func pressWords(verb approval.Verb, again bool, now approval.Request) string {
+	if again {
+		return "You did that already, and it stands: the request is " + stateWords(now.State) + "."
+	}
+	switch verb {
+	case approval.Approve:
+		return "You approved it. I am carrying it out now; each step is in the thread of the card."
+	case approval.Deny:
+		return "You denied it. No key was touched."
+	}
+	return "You cancelled it. No key was touched."
+}
+
+// troubleWords is what a person gets where something went wrong inside: the operator
+// finds the reference in the log.
+func troubleWords(reference string) string {
+	return "Something went wrong, and I cannot say whether this counted. Try again; it counts once at most. The operator finds it in the log under " + code(reference) + "."
+}
+
+func helpWords(tenants []string) string {
+	name := ""
+	tenant := "The tenant is " + code(tenants[0]) + "."
+	if len(tenants) > 1 {
+		name = " " + tenants[0]
+		tenant = "The tenants are "
+		for i, t := range tenants {
+			if i > 0 {
+				tenant += ", "
+			}
+			tenant += code(t)
+		}
+		tenant += "; name one as the second word."
+	}
+	return "*Two people turn the key.* Whatever changes a key is asked for by one person and happens after a second one pressed *Approve*.\n" +
+		"• `/signing-keys" + "` or `/signing-keys list" + name + "` shows the keys\n" +
+		"• `/signing-keys revoke" + name + " [kid] [reason]` asks to revoke a previously used key. It cannot be undone\n" +
+		"• `/signing-keys rotate" + name + " [reason]` asks to put the next key in use\n" +
+		"• `/signing-keys rotate-and-revoke" + name + " [reason]` asks for both, for a key that leaked\n" +
+		"• `/signing-keys requests` shows what is open, with buttons\n" +
+		"• `/signing-keys certificate" + name + " [next|current|previous]` gives the certificate for those who pin it\n" +
+		"• `/signing-keys audit [n]` shows the last entries of the trail\n" + tenant
+}
