@@ -1,0 +1,149 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"keyturn/bot/approval"
+)
+
+// listen serves /healthz and /readyz until ctx ends, if an address is configured,
+// and returns that address.
+func (s *server) listen(ctx context.Context, wg *sync.WaitGroup) (string, error) {
+	if s.cfg.HTTPAddr == "" {
+		return "", nil
+	}
+	l, err := net.Listen("tcp", s.cfg.HTTPAddr)
+	if err != nil {
+		return "", err
+	}
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
+	wg.Go(func() { srv.Serve(l) })
+	wg.Go(func() {
+		<-ctx.Done()
+		srv.Close() // what it answers is answered at once
+	})
+	return l.Addr().String(), nil
+}
+
+// ServeHTTP answers /healthz while the process lives, and /readyz with 200 while
+// presses can reach us and every tenant could be read, or else with 503 and why not.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/healthz":
+		io.WriteString(w, "alive\n")
+	case "/readyz":
+		if err := errors.Join(s.bot.Ready(), s.tenants.err()); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintf(w, "not ready: %v\n", err)
+			return
+		}
+		io.WriteString(w, "ready\n")
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// scopes are what the machine-to-machine application needs.
+var scopes = []string{"read:signing_keys", "create:signing_keys", "update:signing_keys"}
+
+// tenantsReady knows which tenants could not be read since the start.
+type tenantsReady struct {
+	tenants map[string]approval.Tenant
+	log     zerolog.Logger
+
+	mu  sync.Mutex
+	bad map[string]error
+}
+
+func newTenantsReady(tenants map[string]approval.Tenant, log zerolog.Logger) *tenantsReady {
+	t := &tenantsReady{tenants: tenants, log: log, bad: map[string]error{}}
+	for name := range tenants {
+		t.bad[name] = errors.New("not read yet")
+	}
+	return t
+}
+
+// run tries each tenant until it could be read once, or ctx ends.
+func (t *tenantsReady) run(ctx context.Context) {
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		for name, tenant := range t.tenants {
+			if t.of(name) == nil {
+				continue
+			}
+			err := tryTenant(ctx, tenant)
+			if ctx.Err() != nil {
+				return
+			}
+			t.set(name, err)
+			if err != nil {
+				t.log.Error().Str("tenant", name).Err(err).Msg("the tenant cannot be used")
+			}
+		}
+		if t.err() == nil {
+			return
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tryTenant reads the keys once, and looks whether the token allows all we need.
+func tryTenant(ctx context.Context, t approval.Tenant) error {
+	if _, err := t.Reader.Keys(ctx); err != nil {
+		return err
+	}
+	token, err := t.Reader.Token(ctx)
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, s := range scopes {
+		if !slices.Contains(token.Scopes, s) {
+			missing = append(missing, s)
+		}
+	}
+	// A token that does not say its scopes proves nothing either way.
+	if len(missing) > 0 && len(token.Scopes) > 0 {
+		return fmt.Errorf("the application lacks %s; grant it in Auth0's Dashboard", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+func (t *tenantsReady) set(name string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.bad[name] = err
+}
+
+func (t *tenantsReady) of(name string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.bad[name]
+}
+
+// err says which tenants cannot be used; nil: all can.
+func (t *tenantsReady) err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var errs []error
+	for name, err := range t.bad {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("tenant %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,134 @@
+// Package serve turns the environment into a running keyturn, and the end of a
+// context into a clean stop. It decides nothing; it is a package so that the
+// rehearsal runs the very same.
+package serve
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"keyturn/bot"
+	"keyturn/bot/approval"
+	"keyturn/bot/store"
+	"keyturn/mgmt"
+)
+
+// ErrSetup is wrapped by every error that another try with the same environment
+// would give again: faults of the configuration, a database that cannot be opened.
+var ErrSetup = errors.New("keyturn cannot start")
+
+// ExitStatus is what a program that ran keyturn exits with: 0 after a clean stop, 2
+// where it could not start, 1 where it ended otherwise.
+func ExitStatus(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, ErrSetup):
+		return 2
+	}
+	return 1
+}
+
+// Run runs keyturn as the environment says until ctx ends; then it finishes what is
+// under way and returns nil. It logs to log.
+func Run(ctx context.Context, log io.Writer) error {
+	cfg, err := Load()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSetup, err)
+	}
+	db, err := store.Open(ctx, cfg.DatabaseURL, time.Now)
+	if err != nil {
+		return fmt.Errorf("%w: KEYTURN_DATABASE_URL: %w", ErrSetup, err)
+	}
+	s := assemble(cfg, db, newLog(cfg, log))
+	return errors.Join(s.run(ctx), db.Close())
+}
+
+func newLog(cfg Config, w io.Writer) zerolog.Logger {
+	if cfg.LogFormat == "console" {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.RFC3339}
+	}
+	return zerolog.New(w).Level(cfg.level()).With().Timestamp().Logger()
+}
+
+// server is keyturn, put together.
+type server struct {
+	cfg     Config
+	log     zerolog.Logger
+	carrier *approval.Carrier
+	bot     *bot.Bot
+	tenants *tenantsReady
+}
+
+// assemble builds the parts, leaves first.
+func assemble(cfg Config, db *store.Store, log zerolog.Logger) *server {
+	tenants := map[string]approval.Tenant{}
+	writers := map[string]*mgmt.Writer{}
+	for _, t := range cfg.tenants {
+		base := baseURL(t.Domain)
+		reader, writer := mgmt.Open(mgmt.Config{BaseURL: base, ClientID: t.ClientID, ClientSecret: string(t.ClientSecret)})
+		jwks := []string{base}
+		for _, d := range t.JWKSDomains {
+			jwks = append(jwks, baseURL(d))
+		}
+		tenants[t.name] = approval.Tenant{Name: t.name, Reader: reader, JWKS: jwks}
+		writers[t.name] = writer
+	}
+	policy := cfg.policy()
+	carrier := &approval.Carrier{
+		Store: db, Tenants: tenants, Writers: writers, Owner: rand.Text(), Version: Version(), Now: time.Now, Timing: approval.DefaultTiming(),
+		Report: func(id approval.ID, err error) {
+			log.Warn().Str("request_id", string(id)).Err(err).Msg("carrying out is delayed")
+		},
+	}
+	b := bot.New(bot.Config{
+		APIURL: cfg.SlackAPIUrl, AppToken: string(cfg.SlackAppToken), BotToken: string(cfg.SlackBotToken),
+		Desk:   approval.NewDesk(db, policy, tenants, cfg.ApprovalTTL, Version(), time.Now),
+		Policy: policy, Tenants: tenants, Names: cfg.Tenants, Inbox: db, Trail: db, Posts: db,
+		Channels: cfg.Channels, AuditChannel: cfg.AuditChannel, Mention: cfg.Mention == "on", Log: log, Now: time.Now,
+	})
+	return &server{cfg: cfg, log: log, carrier: carrier, bot: b, tenants: newTenantsReady(tenants, log)}
+}
+
+// run runs the parts until ctx ends, or until one says that it cannot go on.
+func (s *server) run(ctx context.Context) error {
+	s.log.Info().Str("version", Version()).Strs("tenants", s.cfg.Tenants).Msg("keyturn starts")
+	defer s.log.Info().Msg("keyturn stopped")
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	listening, err := s.listen(ctx, &wg)
+	if err != nil {
+		return fmt.Errorf("%w: KEYTURN_HTTP_ADDR: %w", ErrSetup, err)
+	}
+	if listening != "" {
+		s.log.Info().Str("addr", listening).Msg("listening")
+	}
+	wg.Go(func() { s.carrier.Run(ctx) })
+	wg.Go(func() { s.tenants.run(ctx) })
+	return s.bot.Run(ctx)
+}
+
+// Version is keyturn's, as it was built.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return info.Main.Version + " " + s.Value[:12]
+		}
+	}
+	return info.Main.Version
+}
