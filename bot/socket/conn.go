@@ -20,6 +20,7 @@ type conn struct {
 	greeted chan struct{} // closed at the hello
 	left    chan struct{} // closed when a successor is wanted
 	closed  chan struct{} // closed when the reader has ended
+	pongs   chan []byte   // answers to Slack's pings
 
 	write    sync.Mutex // one frame at a time
 	handlers sync.WaitGroup
@@ -35,7 +36,7 @@ type conn struct {
 func newConn(s *Socket, ws *websocket.Conn, h Handler) *conn {
 	return &conn{
 		s: s, ws: ws, handler: h,
-		greeted: make(chan struct{}), left: make(chan struct{}), closed: make(chan struct{}),
+		greeted: make(chan struct{}), left: make(chan struct{}), closed: make(chan struct{}), pongs: make(chan []byte, 1),
 	}
 }
 
@@ -44,7 +45,7 @@ func newConn(s *Socket, ws *websocket.Conn, h Handler) *conn {
 func (c *conn) run(ctx context.Context) {
 	defer c.s.setLive(c, false)
 	go c.read(ctx)
-	go c.ping()
+	go c.beat()
 	select {
 	case <-c.closed:
 	case <-ctx.Done():
@@ -131,16 +132,19 @@ func (c *conn) lasted() time.Duration {
 	return c.ended.Sub(c.hello)
 }
 
-// ping keeps the connection from looking idle, and asks for the sign of life that
-// the reader waits for.
-func (c *conn) ping() {
+// beat keeps the connection from looking idle, asks for the sign of life that the
+// reader waits for, and answers Slack's pings: beside the reader, which never waits
+// for a write.
+func (c *conn) beat() {
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	for {
+		// An error here is also the reader's, sooner or later.
 		select {
 		case <-ticker.C:
-			// An error here is also the reader's, sooner or later.
 			c.ws.WriteControl(websocket.PingMessage, []byte("keyturn"), time.Now().Add(pingEvery))
+		case data := <-c.pongs:
+			c.ws.WriteControl(websocket.PongMessage, data, time.Now().Add(pingEvery))
 		case <-c.closed:
 			return
 		}
@@ -153,8 +157,14 @@ func (c *conn) read(ctx context.Context) {
 	c.ws.SetReadLimit(maxFrame)
 	alive := func() { c.ws.SetReadDeadline(time.Now().Add(deadAfter)) }
 	alive()
-	pong := c.ws.PingHandler() // answers with a pong
-	c.ws.SetPingHandler(func(data string) error { alive(); return pong(data) })
+	c.ws.SetPingHandler(func(data string) error {
+		alive()
+		select {
+		case c.pongs <- []byte(data):
+		default: // the one before is still to be sent, and does as well
+		}
+		return nil
+	})
 	c.ws.SetPongHandler(func(string) error { alive(); return nil })
 	for {
 		kind, b, err := c.ws.ReadMessage()
@@ -178,7 +188,7 @@ func (c *conn) take(ctx context.Context, b []byte, at time.Time) {
 		// again, and the person should not be shown a failure of ours as Slack's.
 		c.s.cfg.Report(Status{State: Undecodable, Envelope: f.Envelope, Err: err})
 		if f.Envelope != "" {
-			c.ack(f.Envelope, nil)
+			c.handlers.Go(func() { c.ack(f.Envelope, nil) })
 		}
 	case f.Envelope != "":
 		c.handle(ctx, f, at)
