@@ -3,9 +3,11 @@ package bot_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -274,4 +276,37 @@ func wantIn(t *testing.T, what, got string, wants ...string) {
 			t.Errorf("%s lacks %q:\n%s", what, want, got)
 		}
 	}
+}
+
+func micros(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
+
+// dump is every text that the database keeps.
+func (h *house) dump() string {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+h.path+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer db.Close()
+	var all []string
+	for _, query := range []string{`SELECT line FROM trail`, `SELECT payload FROM inbox`, `SELECT reason || link || pins || requester || approver FROM requests`} {
+		rows, err := db.Query(query)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		for rows.Next() {
+			var text string
+			if err := rows.Scan(&text); err != nil {
+				h.t.Fatal(err)
+			}
+			all = append(all, text)
+		}
+		if err := rows.Err(); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	if len(all) == 0 {
+		h.t.Fatal("the database is empty")
+	}
+	return strings.Join(all, "\n")
 }
