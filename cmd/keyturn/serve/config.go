@@ -39,19 +39,19 @@ type Config struct {
 	LogFormat     string        `split_words:"true" default:"json"`       // json or console
 	Tenants       []string      // names, such as prod,staging; required
 
-	tenants []tenantConfig
+	ByTenant []TenantConfig `ignored:"true"` // read by the names in Tenants
 }
 
-// tenantConfig is the same for one tenant: each variable is KEYTURN_TENANT_, the
+// TenantConfig is the same for one tenant: each variable is KEYTURN_TENANT_, the
 // tenant's name, and the field's name in capitals.
-type tenantConfig struct {
+type TenantConfig struct {
 	Domain       string   // the canonical domain, acme.eu.auth0.com; an http:// address only where its host is loopback; required
 	ClientID     string   `split_words:"true"` // of the machine-to-machine application; required
 	ClientSecret Secret   `split_words:"true"` // required
 	JWKSDomains  []string `split_words:"true"` // custom domains whose JWKS must also be looked at
 	Approvers    []string // overrides KEYTURN_APPROVERS for this tenant
 
-	name string
+	Name string `ignored:"true"`
 }
 
 // Secret is a text that does not print.
@@ -75,11 +75,11 @@ func Load() (Config, error) {
 	var faults Faults
 	fill("KEYTURN", &c, &faults)
 	for _, name := range c.Tenants {
-		t := tenantConfig{name: name}
+		t := TenantConfig{Name: name}
 		if tenantName.MatchString(name) {
 			fill(tenantPrefix(name), &t, &faults)
 		}
-		c.tenants = append(c.tenants, t)
+		c.ByTenant = append(c.ByTenant, t)
 	}
 	unknown(c, &faults)
 	c.check(&faults)
@@ -161,7 +161,7 @@ var (
 func variables(prefix string, spec any) []string {
 	var names []string
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(spec)) {
-		if !f.IsExported() {
+		if f.Tag.Get("ignored") == "true" {
 			continue
 		}
 		names = append(names, variable(prefix, f))
@@ -176,8 +176,8 @@ func variables(prefix string, spec any) []string {
 // otherwise be a default that nobody chose.
 func unknown(c Config, faults *Faults) {
 	known := variables("KEYTURN", c)
-	for _, t := range c.tenants {
-		known = append(known, variables(tenantPrefix(t.name), t)...)
+	for _, t := range c.ByTenant {
+		known = append(known, variables(tenantPrefix(t.Name), t)...)
 	}
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
@@ -246,18 +246,18 @@ func (c *Config) checkTenants(faults *Faults) {
 	if len(c.Tenants) == 0 {
 		faults.add("KEYTURN_TENANTS is missing: names of your choice, such as prod")
 	}
-	for i := range c.tenants {
-		t := &c.tenants[i]
+	for i := range c.ByTenant {
+		t := &c.ByTenant[i]
 		switch {
-		case !tenantName.MatchString(t.name):
-			faults.add("KEYTURN_TENANTS: %q is no name; it has to be small letters and digits", t.name)
+		case !tenantName.MatchString(t.Name):
+			faults.add("KEYTURN_TENANTS: %q is no name; it has to be small letters and digits", t.Name)
 			continue
-		case bot.IsVerb(t.name):
-			faults.add("KEYTURN_TENANTS: %q is a word of /signing-keys; choose another name", t.name)
-		case slices.Index(c.Tenants, t.name) != i:
-			faults.add("KEYTURN_TENANTS: %q is named twice", t.name)
+		case bot.IsVerb(t.Name):
+			faults.add("KEYTURN_TENANTS: %q is a word of /signing-keys; choose another name", t.Name)
+		case slices.Index(c.Tenants, t.Name) != i:
+			faults.add("KEYTURN_TENANTS: %q is named twice", t.Name)
 		}
-		prefix := tenantPrefix(t.name)
+		prefix := tenantPrefix(t.Name)
 		if t.Domain == "" {
 			faults.add("%s_DOMAIN is missing: the canonical domain, such as acme.eu.auth0.com", prefix)
 		} else if baseURL(t.Domain) == "" {
@@ -328,9 +328,9 @@ func isLoopback(host string) bool {
 // policy is who may ask and approve.
 func (c Config) policy() approval.Policy {
 	p := approval.Policy{Approvers: c.Approvers, Requesters: c.Requesters, ByTenant: map[string][]string{}}
-	for _, t := range c.tenants {
+	for _, t := range c.ByTenant {
 		if len(t.Approvers) > 0 {
-			p.ByTenant[t.name] = t.Approvers
+			p.ByTenant[t.Name] = t.Approvers
 		}
 	}
 	return p

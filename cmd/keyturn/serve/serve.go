@@ -72,15 +72,15 @@ type server struct {
 func assemble(cfg Config, db *store.Store, log zerolog.Logger) *server {
 	tenants := map[string]approval.Tenant{}
 	writers := map[string]*mgmt.Writer{}
-	for _, t := range cfg.tenants {
+	for _, t := range cfg.ByTenant {
 		base := baseURL(t.Domain)
 		reader, writer := mgmt.Open(mgmt.Config{BaseURL: base, ClientID: t.ClientID, ClientSecret: string(t.ClientSecret)})
 		jwks := []string{base}
 		for _, d := range t.JWKSDomains {
 			jwks = append(jwks, baseURL(d))
 		}
-		tenants[t.name] = approval.Tenant{Name: t.name, Reader: reader, JWKS: jwks}
-		writers[t.name] = writer
+		tenants[t.Name] = approval.Tenant{Name: t.Name, Reader: reader, JWKS: jwks}
+		writers[t.Name] = writer
 	}
 	policy := cfg.policy()
 	carrier := &approval.Carrier{
