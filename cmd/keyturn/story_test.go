@@ -1,0 +1,308 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"keyturn"
+	"keyturn/bot/slacksim"
+	"keyturn/mgmt/auth0sim"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"keyturn": func() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestStories runs the real program against both simulators over real sockets. The
+// people of a story are commands:
+//
+//	alice types /signing-keys revoke     she types it in the incident's channel
+//	alice submits 'a reason'             she fills in the modal and submits it
+//	bob presses approve                  on the newest card, as it was posted
+//	alice is-told 'a regexp'             waits until she alone is told so
+//	alice sees-modal 'a regexp'          waits until her modal shows so
+//
+// The operator starts, stops and kills keyturn. card, thread and trail wait for a
+// regexp, status waits for the status of a path; tenant compares how many keys are in
+// a role, or how many writes arrived.
+func TestStories(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata", RequireExplicitExec: true,
+		Setup: setUp,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"alice": person("U0ALICE"), "bob": person("U0BOB"), "carol": person("U0CAROL"), "gina": person("U0GINA"), "dan": person("U0DAN"), "xena": person("U0XENA"),
+			"operator": operator, "card": card, "thread": thread, "trail": trail, "tenant": tenant, "status": status,
+		},
+	})
+}
+
+const room, trailRoom = "C0ROOM", "C0TRAIL"
+
+// stage is where a story plays.
+type stage struct {
+	slack  *slacksim.Workspace
+	tenant *auth0sim.Tenant
+	cards  []slacksim.Message // as they were posted
+	child  *exec.Cmd
+	log    buffer
+}
+
+// buffer is a log that is read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *buffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *buffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *buffer) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
+}
+
+func setUp(env *testscript.Env) error {
+	w, err := slacksim.New(slacksim.Config{Manifest: keyturn.Manifest})
+	if err != nil {
+		return err
+	}
+	s := &stage{slack: w, tenant: auth0sim.New(auth0sim.Config{Previous: 1})}
+	var all []string
+	for _, p := range []slacksim.Person{
+		{ID: "U0ALICE", Name: "alice"}, {ID: "U0BOB", Name: "bob"}, {ID: "U0CAROL", Name: "carol"},
+		{ID: "U0GINA", Name: "gina", Guest: true}, {ID: "U0DAN", Name: "dan", Deactivated: true}, {ID: "U0XENA", Name: "xena", Team: "T0OTHER"},
+	} {
+		w.AddPerson(p)
+		all = append(all, p.ID)
+	}
+	w.AddGroup("S0ONCALL", "U0BOB", "U0GINA", "U0DAN", "U0XENA")
+	w.AddChannel(slacksim.Channel{ID: room, Name: "incident", Members: append(all, slacksim.BotID)})
+	w.AddChannel(slacksim.Channel{ID: trailRoom, Name: "trail", Members: []string{slacksim.BotID}})
+	slackServer, auth0Server := httptest.NewServer(w), httptest.NewServer(s.tenant)
+	env.Defer(func() {
+		s.end(syscall.SIGKILL)
+		slackServer.CloseClientConnections()
+		slackServer.Close()
+		auth0Server.Close()
+		w.Close()
+		s.tenant.Close()
+	})
+	env.Values["stage"] = s
+	env.Vars = append(env.Vars,
+		"KEYTURN_SLACK_APP_TOKEN=xapp-1-"+slacksim.AppID+"-1-sim",
+		"KEYTURN_SLACK_BOT_TOKEN=xoxb-sim",
+		"KEYTURN_SLACK_API_URL="+slackServer.URL+"/api",
+		"KEYTURN_APPROVERS=U0ALICE,S0ONCALL",
+		"KEYTURN_AUDIT_CHANNEL="+trailRoom,
+		"KEYTURN_TENANTS=prod",
+		"KEYTURN_TENANT_PROD_DOMAIN="+auth0Server.URL,
+		"KEYTURN_TENANT_PROD_CLIENT_ID=sim-client",
+		"KEYTURN_TENANT_PROD_CLIENT_SECRET=sim-secret",
+		"KEYTURN_DATABASE_URL="+filepath.Join(env.WorkDir, "keyturn.db"),
+	)
+	return nil
+}
+
+func stageOf(ts *testscript.TestScript) *stage { return ts.Value("stage").(*stage) }
+
+// await waits until what reads like want, and fails the script where it never does.
+func (s *stage) await(ts *testscript.TestScript, neg bool, want string, what func() string) {
+	re, err := regexp.Compile("(?s)" + want)
+	ts.Check(err)
+	if neg {
+		if got := what(); re.MatchString(got) {
+			ts.Fatalf("this reads like %q:\n%s", want, got)
+		}
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := s.slack.Await(ctx, func() bool { return re.MatchString(what()) }); err != nil {
+		ts.Fatalf("nothing reads like %q: %v\n%s\nkeyturn's log:\n%s", want, err, what(), s.log.String())
+	}
+}
+
+func person(id string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		s := stageOf(ts)
+		if len(args) < 2 {
+			ts.Fatalf("usage: alice types|submits|presses|is-told|sees-modal …")
+		}
+		words := strings.Join(args[1:], " ")
+		var out slacksim.Outcome
+		var err error
+		switch args[0] {
+		case "types":
+			out, err = s.slack.Slash(id, room, words)
+		case "submits":
+			s.await(ts, false, `\[Reason`, modalOf(s, id))
+			cards := len(s.slack.Messages(room))
+			if out, err = s.slack.Submit(id, map[string]any{"reason": words}); err == nil && !neg {
+				s.await(ts, false, fmt.Sprint(cards+1), func() string { return fmt.Sprint(len(s.slack.Messages(room))) })
+				all := s.slack.Messages(room)
+				s.cards = append(s.cards, all[len(all)-1])
+			}
+		case "presses":
+			last := s.cards[len(s.cards)-1]
+			out, err = s.slack.Press(id, room, last.TS, slacksim.Button{Action: words}, last)
+		case "is-told":
+			s.await(ts, neg, words, func() string { return shows(s.slack.Ephemerals(id, room)) })
+			return
+		case "sees-modal":
+			s.await(ts, neg, words, modalOf(s, id))
+			return
+		default:
+			ts.Fatalf("nobody can do %q", args[0])
+		}
+		if err == nil && !out.Acked {
+			err = fmt.Errorf("not acknowledged: %s", out.Warning)
+		}
+		if (err != nil) != neg {
+			ts.Fatalf("%s: %v", args[0], err)
+		}
+	}
+}
+
+func modalOf(s *stage, user string) func() string {
+	return func() string {
+		v, _ := s.slack.View(user)
+		return slacksim.PlainText(v.Blocks)
+	}
+}
+
+func shows(all []slacksim.Message) string {
+	var lines []string
+	for _, m := range all {
+		lines = append(lines, m.Shows())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// card reads the newest card: a kill between its post and its note makes a second.
+func card(ts *testscript.TestScript, neg bool, args []string) {
+	s := stageOf(ts)
+	s.await(ts, neg, args[0], func() string {
+		all := s.slack.Messages(room)
+		return all[len(all)-1].Shows()
+	})
+}
+
+func thread(ts *testscript.TestScript, neg bool, args []string) {
+	s := stageOf(ts)
+	s.await(ts, neg, args[0], func() string { return shows(s.slack.Thread(room, s.cards[len(s.cards)-1].TS)) })
+}
+
+func trail(ts *testscript.TestScript, neg bool, args []string) {
+	s := stageOf(ts)
+	s.await(ts, neg, args[0], func() string { return shows(s.slack.Messages(trailRoom)) })
+}
+
+// tenant compares how many keys are in a role, or how many writes arrived.
+func tenant(ts *testscript.TestScript, neg bool, args []string) {
+	s := stageOf(ts)
+	n := 0
+	for _, k := range s.tenant.Keys() {
+		if k.Role == args[0] {
+			n++
+		}
+	}
+	if args[0] == "writes" {
+		for _, c := range s.tenant.History() {
+			if c.Op == "rotate" || c.Op == "revoke" {
+				n++
+			}
+		}
+	}
+	if (fmt.Sprint(n) == args[1]) == neg {
+		ts.Fatalf("%d %s, want %s", n, args[0], args[1])
+	}
+}
+
+var listening = regexp.MustCompile(`"addr":"([^"]+)"`)
+
+// status waits until a path of keyturn's answers with a status.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	found := listening.FindStringSubmatch(stageOf(ts).log.String())
+	if found == nil {
+		ts.Fatalf("keyturn does not say where it listens:\n%s", stageOf(ts).log.String())
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for last := ""; last != args[1]; {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+found[1]+args[0], nil)
+		ts.Check(err)
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			last = fmt.Sprint(res.StatusCode)
+			res.Body.Close()
+		} else if ctx.Err() != nil {
+			ts.Fatalf("%s answers %s, want %s", args[0], last, args[1])
+		}
+	}
+}
+
+// operator starts, stops and kills keyturn.
+func operator(ts *testscript.TestScript, neg bool, args []string) {
+	s := stageOf(ts)
+	switch args[0] {
+	case "starts":
+		path, err := exec.LookPath(filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], "keyturn"))
+		ts.Check(err)
+		s.child = exec.Command(path)
+		for _, name := range strings.Fields("SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_API_URL APPROVERS REQUESTERS AUDIT_CHANNEL TENANTS TENANT_PROD_DOMAIN TENANT_PROD_CLIENT_ID TENANT_PROD_CLIENT_SECRET DATABASE_URL HTTP_ADDR") {
+			if value := ts.Getenv("KEYTURN_" + name); value != "" {
+				s.child.Env = append(s.child.Env, "KEYTURN_"+name+"="+value)
+			}
+		}
+		s.log.Reset()
+		s.child.Stderr = &s.log
+		ts.Check(s.child.Start())
+		s.await(ts, false, "1", func() string { return fmt.Sprint(s.slack.Sockets()) })
+	case "stops":
+		if err := s.end(syscall.SIGTERM); err != nil {
+			ts.Fatalf("keyturn did not stop cleanly: %v\n%s", err, s.log.String())
+		}
+		s.await(ts, false, "0", func() string { return fmt.Sprint(s.slack.Sockets()) })
+	case "kills":
+		s.end(syscall.SIGKILL)
+		s.await(ts, false, "0", func() string { return fmt.Sprint(s.slack.Sockets()) })
+	}
+}
+
+// end ends the program with a signal and waits for it.
+func (s *stage) end(signal syscall.Signal) error {
+	if s.child == nil {
+		return nil
+	}
+	child := s.child
+	s.child = nil
+	if err := child.Process.Signal(signal); err != nil {
+		return err
+	}
+	return child.Wait()
+}
