@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -49,8 +50,9 @@ type Key struct {
 	CurrentSince, CurrentUntil, RevokedAt time.Time // zero: not known
 }
 
-// Role returns the key's role. Revoked wins over every other flag, and the rest are
-// taken to exclude each other, as Auth0's documentation describes them.
+// Role returns the key's role. Revoked wins over every other flag. The rest exclude
+// each other as Auth0's documentation describes them; should two be set, the order
+// here never takes a key that is in use or in the queue for one that may be revoked.
 func (k Key) Role() Role {
 	switch {
 	case k.Revoked:
@@ -66,13 +68,17 @@ func (k Key) Role() Role {
 }
 
 // SHA256 returns the SHA-256 of the certificate's DER in lower-case hex, or of its
-// text where that is no PEM: either way another certificate gives another sum.
+// text where that is no PEM: either way another certificate gives another sum. It is
+// "" only where there is no certificate.
 func (k Key) SHA256() string {
-	der := []byte(k.Cert)
-	if block, _ := pem.Decode(der); block != nil {
-		der = block.Bytes
+	if k.Cert == "" {
+		return ""
 	}
-	sum := sha256.Sum256(der)
+	content := []byte(k.Cert)
+	if block, _ := pem.Decode(content); block != nil && len(block.Bytes) > 0 {
+		content = block.Bytes
+	}
+	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
 }
 
@@ -81,7 +87,12 @@ type Keys []Key
 
 // Find returns the key with this kid.
 func (ks Keys) Find(kid string) (Key, bool) {
-	return ks.first(func(k Key) bool { return k.KID == kid })
+	for _, k := range ks {
+		if k.KID == kid {
+			return k, true
+		}
+	}
+	return Key{}, false
 }
 
 // Current returns the key that signs; false where there is not exactly one.
@@ -101,13 +112,6 @@ func (ks Keys) Revoked() Keys {
 	return revoked
 }
 
-func (ks Keys) first(is func(Key) bool) (Key, bool) {
-	if i := slices.IndexFunc(ks, is); i >= 0 {
-		return ks[i], true
-	}
-	return Key{}, false
-}
-
 func (ks Keys) in(r Role) Keys {
 	var out Keys
 	for _, k := range ks {
@@ -125,46 +129,47 @@ func (ks Keys) only(r Role) (Key, bool) {
 	return Key{}, false
 }
 
-// UnmarshalJSON reads a key as leniently as Auth0's clients have to.
-func (k *Key) UnmarshalJSON(b []byte) error {
-	var wire struct {
-		KID          string `json:"kid"`
-		Cert         string `json:"cert"`
-		Fingerprint  string `json:"fingerprint"`
-		Thumbprint   string `json:"thumbprint"`
-		Current      bool   `json:"current"`
-		Next         bool   `json:"next"`
-		Previous     bool   `json:"previous"`
-		Revoked      bool   `json:"revoked"`
-		CurrentSince date   `json:"current_since"`
-		CurrentUntil date   `json:"current_until"`
-		RevokedAt    date   `json:"revoked_at"`
+// wireKey is a key as Auth0's OpenAPI document has it.
+type wireKey struct {
+	KID          string `json:"kid"`
+	Cert         string `json:"cert"`
+	Fingerprint  string `json:"fingerprint"`
+	Thumbprint   string `json:"thumbprint"`
+	Current      bool   `json:"current"`
+	Next         bool   `json:"next"`
+	Previous     bool   `json:"previous"`
+	Revoked      bool   `json:"revoked"`
+	CurrentSince date   `json:"current_since"`
+	CurrentUntil date   `json:"current_until"`
+	RevokedAt    date   `json:"revoked_at"`
+}
+
+func (w wireKey) key() (Key, error) {
+	if w.KID == "" {
+		return Key{}, errors.New("a key without a kid")
 	}
-	if err := json.Unmarshal(b, &wire); err != nil {
-		return err
-	}
-	if wire.KID == "" {
-		return fmt.Errorf("a key without a kid")
-	}
-	*k = Key{
-		KID: wire.KID, Cert: wire.Cert, Fingerprint: wire.Fingerprint, Thumbprint: wire.Thumbprint,
-		Current: wire.Current, Next: wire.Next, Previous: wire.Previous, Revoked: wire.Revoked,
-		CurrentSince: time.Time(wire.CurrentSince), CurrentUntil: time.Time(wire.CurrentUntil), RevokedAt: time.Time(wire.RevokedAt),
-	}
-	return nil
+	return Key{
+		KID: w.KID, Cert: w.Cert, Fingerprint: w.Fingerprint, Thumbprint: w.Thumbprint,
+		Current: w.Current, Next: w.Next, Previous: w.Previous, Revoked: w.Revoked,
+		CurrentSince: w.CurrentSince.Time, CurrentUntil: w.CurrentUntil.Time, RevokedAt: w.RevokedAt.Time,
+	}, nil
 }
 
 // date is a time that Auth0's OpenAPI document gives as a string of no format, or as
 // an object of no described shape. What cannot be read is not known, and never a
 // reason to lose the list.
-type date time.Time
+type date struct{ time.Time }
 
 func (d *date) UnmarshalJSON(b []byte) error {
+	*d = date{}
 	var text string
-	if json.Unmarshal(b, &text) == nil {
-		if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
-			*d = date(t.UTC())
-		}
+	if json.Unmarshal(b, &text) != nil {
+		return nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	// In UTC the year may leave its four digits, and the trail could not write it down.
+	if t = t.UTC(); err == nil && t.Year() >= 1 && t.Year() <= 9999 {
+		d.Time = t
 	}
 	return nil
 }
@@ -172,19 +177,35 @@ func (d *date) UnmarshalJSON(b []byte) error {
 // decodeKeys reads a list of keys. A kid that is there twice makes the list useless:
 // it would be a matter of luck which of the two decides.
 func decodeKeys(body []byte) (Keys, error) {
-	var keys Keys
-	if err := json.Unmarshal(body, &keys); err != nil {
+	var wire []wireKey
+	if err := json.Unmarshal(body, &wire); err != nil {
 		return nil, fmt.Errorf("decoding the list: %w", err)
 	}
-	if keys == nil {
-		return nil, fmt.Errorf("decoding the list: it is null")
+	if wire == nil {
+		return nil, errors.New("decoding the list: it is null")
 	}
-	seen := map[string]bool{}
-	for _, k := range keys {
-		if seen[k.KID] {
-			return nil, fmt.Errorf("decoding the list: kid %q is there twice", k.KID)
+	keys := make(Keys, 0, len(wire))
+	for _, w := range wire {
+		k, err := w.key()
+		if err != nil {
+			return nil, fmt.Errorf("decoding the list: %w", err)
 		}
-		seen[k.KID] = true
+		if _, twice := keys.Find(k.KID); twice {
+			return nil, fmt.Errorf("decoding the list: kid %q is there twice", clip(k.KID))
+		}
+		keys = append(keys, k)
 	}
 	return keys, nil
+}
+
+func decodeKey(body []byte) (Key, error) {
+	var wire wireKey
+	if err := json.Unmarshal(body, &wire); err != nil {
+		return Key{}, fmt.Errorf("decoding it: %w", err)
+	}
+	k, err := wire.key()
+	if err != nil {
+		return Key{}, fmt.Errorf("decoding it: %w", err)
+	}
+	return k, nil
 }

@@ -1,13 +1,16 @@
 // Package mgmt is the Auth0 Management API as far as application signing keys go:
 // it lists, rotates and revokes them, and reads the public key sets.
 //
-// It is honest about lost answers: an error of a write says whether Auth0 itself
-// said no, or whether nobody knows. It never decides what follows, never repeats a
-// write, and prints no secret.
+// It is honest about lost answers: an error of a write says whether nothing left,
+// whether Auth0 itself said no, or whether nobody knows. It never decides what
+// follows, never repeats a write, and prints no secret.
 package mgmt
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -22,27 +25,28 @@ type Config struct {
 	Dial         func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network
 }
 
-// String names the tenant alone.
-func (c Config) String() string { return c.BaseURL }
-
-// GoString names the tenant alone.
-func (c Config) GoString() string { return c.BaseURL }
+// Format prints the address of the tenant, whatever the verb: %d and %+v would
+// otherwise print the secret.
+func (c Config) Format(s fmt.State, _ rune) { io.WriteString(s, c.BaseURL) }
 
 // maxBody bounds what is read of any answer.
 const maxBody = 4 << 20
 
 // Open returns the two halves of a tenant. They share one access token, and only
 // whoever is given the Writer can change a key. Nothing is called yet.
-func Open(cfg Config) (*Reader, *Writer) {
+//
+// Both go through the proxy that the environment names, as people in companies
+// expect, unless Dial is set: whoever sets it says where connections go.
+func Open(cfg Config) (*Reader, *Writer) { return open(cfg, nil) }
+
+// open is Open with a TLS configuration, for tests with a certificate of their own.
+func open(cfg Config, tlsConfig *tls.Config) (*Reader, *Writer) {
 	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/")
-	reads := http.DefaultTransport.(*http.Transport).Clone()
-	if cfg.Dial != nil {
-		reads.DialContext, reads.Proxy = cfg.Dial, nil
-	}
-	client := &http.Client{Transport: reads, CheckRedirect: sameHost}
-	t := newTokens(cfg, client)
-	return &Reader{base: cfg.BaseURL, client: client, tokens: t},
-		&Writer{base: cfg.BaseURL, client: &http.Client{Transport: writeTransport(cfg), CheckRedirect: noRedirect}, tokens: t}
+	reads := &http.Client{Transport: readTransport(cfg, tlsConfig), CheckRedirect: sameHost}
+	writes := &http.Client{Transport: writeTransport(cfg, tlsConfig), CheckRedirect: noRedirect}
+	t := newTokens(cfg, reads)
+	return &Reader{base: cfg.BaseURL, client: reads, tokens: t},
+		&Writer{base: cfg.BaseURL, client: writes, tokens: t}
 }
 
 // sameHost follows redirects only on the tenant itself: net/http drops the token on
@@ -56,19 +60,35 @@ func sameHost(req *http.Request, via []*http.Request) error {
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// writeTransport makes each write once. HTTP/1.1 alone: Go's HTTP/2 transport sends a
-// POST without a body again after some stream errors. A connection of its own for
-// each: a reused one that broke would also be a reason to send again. It is made from
-// nothing, since a clone of the default transport would still negotiate HTTP/2.
-func writeTransport(cfg Config) *http.Transport {
+// transport speaks HTTP/1.1 alone. It is made from nothing: a clone of the default
+// transport would still negotiate HTTP/2 for the writes.
+func transport(cfg Config, tlsConfig *tls.Config) *http.Transport {
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: cfg.Dial,
-		DisableKeepAlives: true, TLSHandshakeTimeout: 5 * time.Second,
+		TLSClientConfig: tlsConfig.Clone(), TLSHandshakeTimeout: 5 * time.Second,
 		Protocols: new(http.Protocols),
 	}
 	t.Protocols.SetHTTP1(true)
 	if cfg.Dial != nil {
 		t.Proxy = nil
 	}
+	return t
+}
+
+func readTransport(cfg Config, tlsConfig *tls.Config) *http.Transport {
+	t := transport(cfg, tlsConfig)
+	t.Protocols.SetHTTP2(true)
+	// Shorter than the minute between two looks: a connection that a firewall has
+	// forgotten by then would cost a try.
+	t.IdleConnTimeout = 30 * time.Second
+	return t
+}
+
+// writeTransport makes each write once. Go's HTTP/2 transport sends a POST without a
+// body again after some stream errors, so HTTP/1.1 alone. And each write has a
+// connection of its own: a reused one that broke would also be a reason to send again.
+func writeTransport(cfg Config, tlsConfig *tls.Config) *http.Transport {
+	t := transport(cfg, tlsConfig)
+	t.DisableKeepAlives = true
 	return t
 }

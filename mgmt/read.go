@@ -2,14 +2,12 @@ package mgmt
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -20,8 +18,9 @@ const (
 	tryTimeout  = 5 * time.Second  // of each try
 )
 
-// Reader reads a tenant. It is safe for concurrent use. Its methods repeat a read
-// that failed in passing until ctx's deadline, or for 10 s where there is none.
+// Reader reads a tenant. It is safe for concurrent use. Keys, Key and JWKS repeat a
+// read that failed in passing until ctx's deadline, or for 10 s where there is none.
+// Where Auth0 says to come back after the deadline, its *Error is returned at once.
 type Reader struct {
 	base   string
 	client *http.Client
@@ -31,68 +30,41 @@ type Reader struct {
 // Keys lists the tenant's application signing keys. It returns an *Error where Auth0
 // answered with one, and never a list that is not Auth0's.
 func (r *Reader) Keys(ctx context.Context) (Keys, error) {
-	body, err := r.read(ctx, "listing the keys", r.base+"/api/v2/keys/signing", r.tokens)
+	const op = "listing the keys"
+	body, err := r.read(ctx, op, r.base+"/api/v2/keys/signing", r.tokens)
 	if err != nil {
 		return nil, err
 	}
 	keys, err := decodeKeys(body)
 	if err != nil {
-		return nil, fmt.Errorf("listing the keys: %w", err)
+		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	return keys, nil
 }
 
 // Key reads one key. An *Error with status 404: there is none of this kid.
 func (r *Reader) Key(ctx context.Context, kid string) (Key, error) {
-	if kid == "" {
-		return Key{}, errors.New("reading a key: no kid")
+	const op = "reading a key"
+	segment, err := pathSegment(kid)
+	if err != nil {
+		return Key{}, fmt.Errorf("%s: %w", op, err)
 	}
-	body, err := r.read(ctx, "reading a key", r.base+"/api/v2/keys/signing/"+url.PathEscape(kid), r.tokens)
+	body, err := r.read(ctx, op, r.base+"/api/v2/keys/signing/"+segment, r.tokens)
 	if err != nil {
 		return Key{}, err
 	}
-	var k Key
-	if err := json.Unmarshal(body, &k); err != nil {
-		return Key{}, fmt.Errorf("reading a key: decoding it: %w", err)
+	k, err := decodeKey(body)
+	if err != nil {
+		return Key{}, fmt.Errorf("%s: %w", op, err)
+	}
+	if k.KID != kid {
+		return Key{}, fmt.Errorf("%s: the answer is about key %q", op, clip(k.KID))
 	}
 	return k, nil
 }
 
-// JWKS is a public key set.
-type JWKS struct {
-	KIDs []string // as listed
-}
-
-// Has reports whether the set lists kid.
-func (s JWKS) Has(kid string) bool { return slices.Contains(s.KIDs, kid) }
-
-// JWKS reads the public key set at baseURL, which may be a custom domain's. It is
-// read without a token, as any verifier does.
-func (r *Reader) JWKS(ctx context.Context, baseURL string) (JWKS, error) {
-	const op = "reading the JWKS"
-	body, err := r.read(ctx, op, baseURL+"/.well-known/jwks.json", nil)
-	if err != nil {
-		return JWKS{}, err
-	}
-	var wire struct {
-		Keys []struct {
-			KID string `json:"kid"`
-		} `json:"keys"`
-	}
-	if err := json.Unmarshal(body, &wire); err != nil {
-		return JWKS{}, fmt.Errorf("%s: decoding it: %w", op, err)
-	}
-	if wire.Keys == nil {
-		return JWKS{}, fmt.Errorf("%s: it has no keys member", op)
-	}
-	var set JWKS
-	for _, k := range wire.Keys {
-		set.KIDs = append(set.KIDs, k.KID)
-	}
-	return set, nil
-}
-
-// Token fetches a token if there is none, and says what is known of it.
+// Token fetches a token if there is none, and says what is known of the one that the
+// next call will use. The fetch is tried once.
 func (r *Reader) Token(ctx context.Context) (Token, error) {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
@@ -103,8 +75,17 @@ func (r *Reader) Token(ctx context.Context) (Token, error) {
 	return about(tok), nil
 }
 
-// DropToken makes the next call fetch a new token.
-func (r *Reader) DropToken() { r.tokens.drop(nil) }
+// DropToken makes the next call, of the Writer too, fetch a new token.
+func (r *Reader) DropToken() { r.tokens.drop() }
+
+// pathSegment returns kid as one segment of a path. Servers take "." and ".." as
+// steps, however they are sent: the call would be another one.
+func pathSegment(kid string) (string, error) {
+	if kid == "" || kid == "." || kid == ".." {
+		return "", fmt.Errorf("%q is not a kid", kid)
+	}
+	return url.PathEscape(kid), nil
+}
 
 func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
@@ -116,6 +97,9 @@ func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 // read gets an address, with a token unless tokens is nil, and repeats what failed
 // in passing as long as the deadline allows.
 func (r *Reader) read(ctx context.Context, op, address string, tokens *tokens) ([]byte, error) {
+	if _, err := url.Parse(address); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	renewed := false
@@ -129,7 +113,7 @@ func (r *Reader) read(ctx context.Context, op, address string, tokens *tokens) (
 		if answered && said.Status == http.StatusUnauthorized && used != nil && !renewed {
 			// The token may be signed by a key that is revoked by now.
 			renewed = true
-			tokens.drop(used)
+			tokens.dropIf(used)
 			continue
 		}
 		if answered && !said.passing() {
@@ -141,18 +125,23 @@ func (r *Reader) read(ctx context.Context, op, address string, tokens *tokens) (
 	}
 }
 
-func (r *Reader) try(ctx context.Context, op, address string, tokens *tokens) (body []byte, used *oauth2.Token, err error) {
+// try gets the address once. used is the token that was sent along, if any.
+func (r *Reader) try(
+	ctx context.Context, op, address string, tokens *tokens,
+) (body []byte, used *oauth2.Token, err error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", op, err)
 	}
+	var secret string
 	if tokens != nil {
 		if used, err = tokens.get(ctx); err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("%s: %w", op, err)
 		}
 		used.SetAuthHeader(req)
+		secret = used.AccessToken
 	}
 	res, err := r.client.Do(req)
 	if err != nil {
@@ -164,22 +153,23 @@ func (r *Reader) try(ctx context.Context, op, address string, tokens *tokens) (b
 		return nil, used, fmt.Errorf("%s: reading the answer: %w", op, err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, used, errorOf(op, res, body, time.Now())
+		return nil, used, errorOf(op, res, body, time.Now(), secret)
 	}
 	if len(body) > maxBody {
-		return nil, used, &Error{Op: op, Status: res.StatusCode, Message: "the answer is too long"}
+		return nil, used, &Error{Op: op, Status: res.StatusCode}
 	}
 	return body, used, nil
 }
 
-// backoff is how long to wait before the next try: as long as the answer asks for,
-// or a growing and jittered while.
+// backoff is how long to wait before the next try: a growing and jittered while, and
+// at least as long as the answer asks for.
 func backoff(try int, said *Error) time.Duration {
-	if said != nil && !said.Reset.IsZero() {
-		return max(0, time.Until(said.Reset)) + rand.N(100*time.Millisecond)
-	}
 	full := 200 * time.Millisecond << min(try, 5)
-	return full/2 + rand.N(full/2)
+	wait := full/2 + rand.N(full/2)
+	if said != nil && !said.Reset.IsZero() {
+		wait = max(wait, time.Until(said.Reset)+rand.N(100*time.Millisecond))
+	}
+	return wait
 }
 
 // pause waits, unless the deadline would come first: then there is no use in it.

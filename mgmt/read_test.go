@@ -2,268 +2,291 @@ package mgmt
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestKeysAreReadLeniently(t *testing.T) {
-	at := time.Date(2020, 8, 12, 11, 54, 49, 954_000_000, time.UTC)
-	for _, tc := range []struct {
-		name, body string
-		want       Keys
-	}{
-		{"none", `[]`, Keys{}},
-		{"sparse", `[{"kid":"n","cert":"c","next":true,"fingerprint":"AA:BB","thumbprint":"AABB","pkcs7":"p"}]`,
-			Keys{{KID: "n", Cert: "c", Next: true, Fingerprint: "AA:BB", Thumbprint: "AABB"}}},
-		{"dense", `[{"kid":"k","cert":"c","current":true,"next":false,"previous":false,"revoked":false,"current_since":"2020-08-12T11:54:49.954Z","current_until":"","revoked_at":null}]`,
-			Keys{{KID: "k", Cert: "c", Current: true, CurrentSince: at}}},
-		{"dates that are objects", `[{"kid":"k","previous":true,"current_since":{"seconds":1},"current_until":"2020-08-12T13:54:49.954+02:00"}]`,
-			Keys{{KID: "k", Previous: true, CurrentUntil: at}}},
-		{"nanoseconds", `[{"kid":"k","revoked":true,"revoked_at":"2020-08-12T11:54:49.954000000Z"}]`,
-			Keys{{KID: "k", Revoked: true, RevokedAt: at}}},
-		{"a date that is none", `[{"kid":"k","current":true,"current_since":"yesterday"}]`, Keys{{KID: "k", Current: true}}},
-		{"fields that are new", `[{"kid":"k","current":true,"color":{"a":[1]}}]`, Keys{{KID: "k", Current: true}}},
+const listing = "GET /api/v2/keys/signing"
+
+func TestKeysAndKey(t *testing.T) {
+	tn := newTenant()
+	tn.mux.HandleFunc(listing, tn.authorized(says(200, `[`+sparse+`]`)))
+	tn.mux.HandleFunc("GET /api/v2/keys/signing/{kid}", tn.authorized(func(w http.ResponseWriter, r *http.Request) {
+		switch r.PathValue("kid") {
+		case "a/b c", "-_k":
+			answer(w, 200, fmt.Sprintf(`{"kid":%q,"previous":true}`, r.PathValue("kid")))
+		case "other":
+			answer(w, 200, `{"kid":"k"}`)
+		case "null":
+			answer(w, 200, `null`)
+		default:
+			refuse(w, 404, "Signing key not found.")
+		}
+	}))
+	r, _, _ := openAt(t, tn)
+	keys, err := r.Keys(t.Context())
+	if _, ok := keys.Next(); err != nil || !ok {
+		t.Errorf("keys = %v, %v", keys, err)
+	}
+	for _, kid := range []string{"-_k", "a/b c"} {
+		if k, err := r.Key(t.Context(), kid); err != nil || k.KID != kid || !k.Previous {
+			t.Errorf("key %q = %+v, %v", kid, k, err)
+		}
+	}
+	for _, kid := range []string{"other", "null"} {
+		if k, err := r.Key(t.Context(), kid); err == nil {
+			t.Errorf("key %q = %+v; want an error, it is another one", kid, k)
+		}
+	}
+	var said *Error
+	if _, err := r.Key(t.Context(), "none"); !errors.As(err, &said) || said.Status != 404 || said.Message != "Signing key not found." {
+		t.Errorf("a key that is not there: %v", err)
+	}
+	for _, kid := range []string{"", ".", ".."} {
+		if _, err := r.Key(t.Context(), kid); err == nil {
+			t.Errorf("kid %q was taken", kid)
+		}
+	}
+	if n := tn.called("GET /api/v2/keys/signing/a%2Fb%20c"); n != 1 {
+		t.Errorf("the odd kid was asked for %d times", n)
+	}
+}
+
+func TestReadRefusesWhatIsNoList(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"null":             says(200, `null`),
+		"an object":        says(200, `{"keys":[]}`),
+		"a page":           says(200, `<html></html>`),
+		"nothing":          says(200, ``),
+		"no content":       func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
+		"a partial answer": says(206, `[]`),
+		"too much": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, "[]", strings.Repeat(" ", maxBody))
+		},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			got, err := decodeKeys([]byte(tc.body))
-			if err != nil {
+		tn := newTenant()
+		tn.mux.HandleFunc(listing, h)
+		r, _, _ := openAt(t, tn)
+		if keys, err := r.Keys(t.Context()); err == nil || keys != nil {
+			t.Errorf("%s: got %v, %v", name, keys, err)
+		}
+		if n := tn.called(listing); n != 1 {
+			t.Errorf("%s: asked %d times", name, n)
+		}
+	}
+}
+
+func TestReadRenewsTheTokenOnce(t *testing.T) {
+	tn := newTenant()
+	tn.mux.HandleFunc(listing, tn.authorized(says(200, `[`+sparse+`]`)))
+	r, _, _ := openAt(t, tn)
+	if _, err := r.Keys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tn.refuseToken(1)
+	if _, err := r.Keys(t.Context()); err != nil {
+		t.Errorf("with a token that was refused: %v", err)
+	}
+	if n := tn.called("POST /oauth/token"); n != 2 {
+		t.Errorf("%d tokens were fetched", n)
+	}
+	tn.refuseToken(2)
+	tn.refuseToken(3)
+	var said *Error
+	if _, err := r.Keys(t.Context()); !errors.As(err, &said) || said.Status != 401 {
+		t.Errorf("with no token that works: %v", err)
+	}
+	if tokens, reads := tn.called("POST /oauth/token"), tn.called(listing); tokens != 3 || reads != 5 {
+		t.Errorf("%d tokens and %d reads, want 3 and 5", tokens, reads)
+	}
+}
+
+// spoilt spoils the first n calls, and then lists no keys.
+func spoilt(n int32, spoil http.HandlerFunc) http.HandlerFunc {
+	var calls atomic.Int32
+	return func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) <= n {
+			spoil(w, r)
+			return
+		}
+		answer(w, 200, `[]`)
+	}
+}
+
+func withHeader(status int, name string, value func() string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(name, value())
+		refuse(w, status, "x")
+	}
+}
+
+func abort(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+func TestReadRetries(t *testing.T) {
+	in := func(d time.Duration) func() string {
+		return func() string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) }
+	}
+	cut := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		w.WriteHeader(200)
+		fmt.Fprint(w, `[`)
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	tests := []struct {
+		name     string
+		spoil    http.HandlerFunc
+		times    int32
+		calls    int
+		ok       bool
+		min, max time.Duration
+		reset    bool
+	}{
+		{"a 502", says(502, `<html>`), 2, 3, true, 300 * time.Millisecond, 700 * time.Millisecond, false},
+		{"a 408", says(408, ``), 1, 2, true, 100 * time.Millisecond, 300 * time.Millisecond, false},
+		// net/http itself reads again at once where a kept connection broke.
+		{"a connection that breaks", abort, 2, 3, true, 100 * time.Millisecond, 700 * time.Millisecond, false},
+		{"an answer that breaks off", cut, 1, 2, true, 100 * time.Millisecond, 300 * time.Millisecond, false},
+		{"no answer", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 1, 2, true, 5 * time.Second, 6 * time.Second, false},
+		{"a 429 without a time", says(429, ``), 1, 2, true, 100 * time.Millisecond, 300 * time.Millisecond, false},
+		{"Retry-After in seconds", withHeader(429, "Retry-After", func() string { return "3" }), 1, 2, true, 3 * time.Second, 3200 * time.Millisecond, false},
+		{"Retry-After as a date", withHeader(503, "Retry-After", func() string { return time.Now().Add(4 * time.Second).UTC().Format(http.TimeFormat) }), 1, 2, true, 3 * time.Second, 4200 * time.Millisecond, false},
+		{"X-RateLimit-Reset", withHeader(429, "X-RateLimit-Reset", in(4*time.Second)), 1, 2, true, 3 * time.Second, 4200 * time.Millisecond, false},
+		{"X-RateLimit-Reset of a 500", withHeader(500, "X-RateLimit-Reset", in(time.Hour)), 1, 2, true, 100 * time.Millisecond, 300 * time.Millisecond, false},
+		{"a wait that is too long", withHeader(429, "X-RateLimit-Reset", in(time.Hour)), 9, 1, false, 0, 100 * time.Millisecond, true},
+		{"a time that is over", withHeader(429, "X-RateLimit-Reset", in(-time.Hour)), 99, 0, false, 3 * time.Second, 10 * time.Second, true},
+		{"never well", says(503, ``), 99, 0, false, 3 * time.Second, 10 * time.Second, false},
+		{"a refusal", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, "no") }, 9, 1, false, 0, 100 * time.Millisecond, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tn := newTenant()
+				tn.mux.HandleFunc(listing, spoilt(test.times, test.spoil))
+				r, _, end := openPiped(tn)
+				defer end()
+				start := time.Now()
+				_, err := r.Keys(t.Context())
+				if (err == nil) != test.ok {
+					t.Errorf("got %v", err)
+				}
+				if took := time.Since(start); took < test.min || took > test.max {
+					t.Errorf("took %v, want %v to %v", took, test.min, test.max)
+				}
+				// A server that never gets well is asked a few times, not hundreds.
+				if n := tn.called(listing); test.calls != 0 && n != test.calls || n > 9 {
+					t.Errorf("asked %d times, want %d", n, test.calls)
+				}
+				var said *Error
+				if errors.As(err, &said) && said.Reset.IsZero() == test.reset {
+					t.Errorf("reset = %v", said.Reset)
+				}
+			})
+		})
+	}
+}
+
+func TestReadEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tn := newTenant()
+		tn.mux.HandleFunc(listing, says(503, ``))
+		r, _, end := openPiped(tn)
+		defer end()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		start := time.Now()
+		if _, err := r.Keys(ctx); err == nil {
+			t.Error("no error")
+		}
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("took %v", took)
+		}
+		// A caller's own deadline counts, also where it is later than the default.
+		ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start = time.Now()
+		r.Keys(ctx)
+		if took := time.Since(start); took < 50*time.Second || took > time.Minute {
+			t.Errorf("with a minute it took %v", took)
+		}
+	})
+}
+
+func TestReadRedirects(t *testing.T) {
+	var stray atomic.Int32
+	_, _, other := openAt(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stray.Add(1)
+		answer(w, 200, `[]`)
+	}))
+	tn := newTenant()
+	target := ""
+	tn.mux.HandleFunc(listing, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target, http.StatusFound) })
+	tn.mux.HandleFunc("GET /moved", tn.authorized(says(200, `[]`)))
+	r, _, _ := openAt(t, tn)
+	target = "/moved"
+	if _, err := r.Keys(t.Context()); err != nil {
+		t.Errorf("on the tenant itself: %v", err)
+	}
+	target = other.URL
+	var said *Error
+	if _, err := r.Keys(t.Context()); !errors.As(err, &said) || said.Status != 302 || said.Refused() {
+		t.Errorf("to another host: %v", err)
+	}
+	if n := stray.Load(); n != 0 {
+		t.Errorf("another host was asked %d times", n)
+	}
+}
+
+func TestJWKS(t *testing.T) {
+	tests := []struct {
+		name, body string
+		want       []string
+		ok         bool
+	}{
+		{"two keys", `{"keys":[{"kid":"a","kty":"RSA","x5c":["x"]},{"kid":"b"}]}`, []string{"a", "b"}, true},
+		{"a key without a kid", `{"keys":[{"kty":"RSA"},{"kid":"b"}]}`, []string{"b"}, true},
+		{"no keys", `{"keys":[]}`, nil, true},
+		{"null keys", `{"keys":null}`, nil, false},
+		{"nothing of the kind", `{"error":"x"}`, nil, false},
+		{"null", `null`, nil, false},
+		{"a list", `[{"kid":"a"}]`, nil, false},
+		{"a page", `<html>`, nil, false},
+		{"nothing", ``, nil, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			domain := http.NewServeMux()
+			domain.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, r *http.Request) {
+				if h := r.Header.Get("Authorization"); h != "" {
+					t.Errorf("a public address was sent %q", h)
+				}
+				answer(w, 200, test.body)
+			})
+			_, _, custom := openAt(t, domain)
+			tn := newTenant()
+			r, _, _ := openAt(t, tn)
+			if _, err := r.Token(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+			got, err := r.JWKS(t.Context(), custom.URL+"/")
+			if (err == nil) != test.ok {
+				t.Fatalf("got %v, %v", got, err)
+			}
+			if diff := cmp.Diff(test.want, got.KIDs); diff != "" {
+				t.Errorf("kids (-want +got):\n%s", diff)
+			}
+			if got.Has("b") != (len(test.want) > 0) || got.Has("") {
+				t.Errorf("has b: %v, has nothing: %v", got.Has("b"), got.Has(""))
 			}
 		})
 	}
-}
-
-func TestAListThatIsNoneIsAnError(t *testing.T) {
-	for _, body := range []string{``, `null`, `{}`, `{"keys":[]}`, `<html>`, `[{"cert":"c"}]`, `[{"kid":"a"},{"kid":"a"}]`, `["a"]`, `[{"kid":"k","next":"yes"}]`} {
-		if keys, err := decodeKeys([]byte(body)); err == nil {
-			t.Errorf("%q was read as %v", body, keys)
-		}
-	}
-}
-
-func TestRoles(t *testing.T) {
-	keys := Keys{
-		{KID: "r1", Revoked: true, Previous: true, RevokedAt: time.Unix(1, 0)}, {KID: "r2", Revoked: true, RevokedAt: time.Unix(2, 0)},
-		{KID: "p", Previous: true}, {KID: "n", Next: true}, {KID: "c", Current: true}, {KID: "u"},
-	}
-	var roles []string
-	for _, k := range keys {
-		roles = append(roles, k.Role().String())
-	}
-	if want := []string{"revoked", "revoked", "previously used", "next in queue", "currently used", "unknown"}; !slices.Equal(roles, want) {
-		t.Errorf("roles %v, want %v", roles, want)
-	}
-	if r := keys.Revoked(); len(r) != 2 || r[0].KID != "r2" {
-		t.Errorf("revoked %v, want the last one first", r)
-	}
-	if p := keys.Previous(); len(p) != 1 || p[0].KID != "p" {
-		t.Errorf("previous %v", p)
-	}
-	if _, ok := append(keys, Key{KID: "c2", Current: true}).Current(); ok {
-		t.Error("one of two current keys was taken for the current one")
-	}
-}
-
-func TestSHA256TellsCertificatesApart(t *testing.T) {
-	pem := "-----BEGIN CERTIFICATE-----\r\naGVsbG8=\r\n-----END CERTIFICATE-----"
-	const hello = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" // SHA-256 of "hello"
-	if got := (Key{Cert: pem}).SHA256(); got != hello {
-		t.Errorf("got %s", got)
-	}
-	if a, b := (Key{Cert: "no PEM"}).SHA256(), (Key{Cert: "no PEM either"}).SHA256(); a == b || len(a) != 64 {
-		t.Errorf("got %s and %s", a, b)
-	}
-}
-
-// tokenOf is a token whose header names a kid.
-func tokenOf(kid string, n int32) string {
-	head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"` + kid + `"}`))
-	return head + ".body-" + strconv.Itoa(int(n)) + ".signature"
-}
-
-// counted serves tokens that are numbered, and an API.
-func counted(t *testing.T, api func(w http.ResponseWriter, r *http.Request, call int32)) (*Reader, *atomic.Int32, *atomic.Int32) {
-	t.Helper()
-	var tokens, calls atomic.Int32
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/oauth/token" {
-			n := tokens.Add(1)
-			for name, want := range map[string]string{"grant_type": "client_credentials", "client_id": "client", "client_secret": secret, "audience": "http://" + r.Host + "/api/v2/"} {
-				if got := r.PostFormValue(name); got != want {
-					t.Errorf("the token call has %s %q, want %q", name, got, want)
-				}
-			}
-			if r.Header.Get("Authorization") != "" {
-				t.Error("the token call tried the header first")
-			}
-			w.Header().Set("Content-Type", "application/json")
-			fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":86400,"scope":"read:signing_keys update:signing_keys"}`, tokenOf("the-kid", n))
-			return
-		}
-		api(w, r, calls.Add(1))
-	}))
-	t.Cleanup(srv.Close)
-	r, _ := open(srv.URL)
-	return r, &tokens, &calls
-}
-
-func TestTokenIsKeptAndDropped(t *testing.T) {
-	r, tokens, _ := counted(t, func(w http.ResponseWriter, _ *http.Request, _ int32) { fmt.Fprint(w, `[]`) })
-	for range 3 {
-		if _, err := r.Keys(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tok, err := r.Token(t.Context())
-	if err != nil || tok.KID != "the-kid" || !slices.Equal(tok.Scopes, []string{"read:signing_keys", "update:signing_keys"}) || time.Until(tok.Expires) < time.Hour {
-		t.Errorf("token %+v, %v", tok, err)
-	}
-	if n := tokens.Load(); n != 1 {
-		t.Errorf("%d tokens were fetched, want 1", n)
-	}
-	r.DropToken()
-	if _, err := r.Keys(t.Context()); err != nil || tokens.Load() != 2 {
-		t.Errorf("%d tokens after dropping one (%v), want 2", tokens.Load(), err)
-	}
-}
-
-func TestA401OnAReadFetchesANewTokenOnce(t *testing.T) {
-	r, tokens, calls := counted(t, func(w http.ResponseWriter, req *http.Request, _ int32) {
-		if strings.Contains(req.Header.Get("Authorization"), "body-1.") {
-			w.WriteHeader(401)
-			return
-		}
-		fmt.Fprint(w, `[]`)
-	})
-	if _, err := r.Keys(t.Context()); err != nil || tokens.Load() != 2 || calls.Load() != 2 {
-		t.Errorf("%d tokens, %d calls, %v; want 2, 2", tokens.Load(), calls.Load(), err)
-	}
-
-	r, tokens, calls = counted(t, func(w http.ResponseWriter, _ *http.Request, _ int32) { w.WriteHeader(401) })
-	_, err := r.Keys(t.Context())
-	var said *Error
-	if !errors.As(err, &said) || said.Status != 401 || tokens.Load() != 2 || calls.Load() != 2 {
-		t.Errorf("always 401: %d tokens, %d calls, %v; want 2, 2", tokens.Load(), calls.Load(), err)
-	}
-}
-
-func TestReadsAreRetried(t *testing.T) {
-	for name, spoil := range map[string]func(w http.ResponseWriter){
-		"500":                  func(w http.ResponseWriter) { w.WriteHeader(500) },
-		"429 with Retry-After": func(w http.ResponseWriter) { w.Header().Set("Retry-After", "0.05"); w.WriteHeader(429) },
-		"429 with a reset": func(w http.ResponseWriter) {
-			w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Unix(), 10))
-			w.WriteHeader(429)
-		},
-		"the connection dropped": func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			r, _, calls := counted(t, func(w http.ResponseWriter, _ *http.Request, call int32) {
-				if call <= 2 {
-					spoil(w)
-					return
-				}
-				fmt.Fprint(w, `{"keys":[{"kid":"a"},{"kid":"b"}]}`)
-			})
-			set, err := r.JWKS(t.Context(), r.base)
-			if err != nil || !set.Has("a") || set.Has("c") || calls.Load() < 3 {
-				t.Errorf("%+v after %d calls, %v", set, calls.Load(), err)
-			}
-		})
-	}
-}
-
-func TestReadsStopWhereTryingAgainIsOfNoUse(t *testing.T) {
-	for name, tc := range map[string]struct {
-		answer func(w http.ResponseWriter)
-		status int
-	}{
-		"404":             {func(w http.ResponseWriter) { w.WriteHeader(404) }, 404},
-		"a distant reset": {func(w http.ResponseWriter) { w.Header().Set("X-RateLimit-Reset", "4102444800"); w.WriteHeader(429) }, 429},
-		"a redirect": {func(w http.ResponseWriter) {
-			w.Header().Set("Location", "https://elsewhere.example/")
-			w.WriteHeader(302)
-		}, 302},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r, _, calls := counted(t, func(w http.ResponseWriter, _ *http.Request, _ int32) { tc.answer(w) })
-			_, err := r.Key(t.Context(), "kid")
-			var said *Error
-			if !errors.As(err, &said) || said.Status != tc.status || calls.Load() != 1 {
-				t.Errorf("%v after %d calls", err, calls.Load())
-			}
-		})
-	}
-	r, _, calls := counted(t, func(http.ResponseWriter, *http.Request, int32) {})
-	if _, err := r.Key(t.Context(), ""); err == nil || calls.Load() != 0 {
-		t.Errorf("no kid: %v after %d calls", err, calls.Load())
-	}
-}
-
-func TestReadsEndWithTheDeadline(t *testing.T) {
-	r, _, calls := counted(t, func(w http.ResponseWriter, _ *http.Request, _ int32) { w.WriteHeader(503) })
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	_, err := r.Keys(ctx)
-	if err == nil || calls.Load() < 2 || ctx.Err() != nil {
-		t.Errorf("%v after %d calls; the deadline has come: %v", err, calls.Load(), ctx.Err())
-	}
-}
-
-func TestErrorsHoldNoSecret(t *testing.T) {
-	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.ParseForm()
-		w.WriteHeader(400)
-		fmt.Fprint(w, r.Form.Encode(), r.Header.Get("Authorization"))
-	}))
-	defer echo.Close()
-	r, w := open(echo.URL)
-	_, err := r.Keys(t.Context())
-	_, err2 := w.Rotate(t.Context(), "kt-1")
-	r2, _, _ := counted(t, func(w http.ResponseWriter, r *http.Request, _ int32) {
-		w.WriteHeader(400)
-		fmt.Fprint(w, r.Header.Get("Authorization"))
-	})
-	_, err3 := r2.Keys(t.Context())
-	for _, err := range []error{err, err2, err3} {
-		if err == nil {
-			t.Fatal("no error")
-		}
-		if s := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(s, secret) || strings.Contains(s, "body-") {
-			t.Errorf("the error has a secret in it: %s", s)
-		}
-	}
-	if s := fmt.Sprintf("%v %+v %#v", Config{ClientSecret: secret}, Config{ClientSecret: secret}, Config{ClientSecret: secret}); strings.Contains(s, secret) {
-		t.Errorf("the configuration prints its secret: %s", s)
-	}
-}
-
-func FuzzDecodeKeys(f *testing.F) {
-	f.Add([]byte(`[{"kid":"n","cert":"-----BEGIN CERTIFICATE-----\r\naGk=\r\n-----END CERTIFICATE-----","next":true,"current_since":{"a":1}}]`))
-	f.Add([]byte(`[{"kid":"a"},{"kid":"a"}]`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		keys, err := decodeKeys(b)
-		if err != nil {
-			return
-		}
-		for _, k := range keys {
-			if found, ok := keys.Find(k.KID); !ok || found.SHA256() != k.SHA256() || k.KID == "" {
-				t.Errorf("key %q is not found as itself", k.KID)
-			}
-		}
-	})
 }

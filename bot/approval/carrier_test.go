@@ -100,7 +100,7 @@ func TestLostAnswers(t *testing.T) {
 		{"rotate never answered", approval.Rotate, auth0sim.Fault{Op: "rotate", Times: 1, Delay: 20 * time.Second}, approval.Done, 1, 0, 1, ""},
 		{"rotate 502", approval.Rotate, with(badGateway, "rotate", 1), approval.Done, 1, 0, 2, ""},
 		{"rotate 307", approval.Rotate, auth0sim.Fault{Op: "rotate", Times: 1, Status: 307, Header: http.Header{"Location": {"/api/v2/keys/signing/rotate"}}}, approval.Done, 1, 0, 2, ""},
-		{"rotate 429", approval.Rotate, auth0sim.Fault{Op: "rotate", Status: 429, Header: http.Header{"X-RateLimit-Reset": {"4102444800"}}}, approval.Failed, 0, 0, 1, "come back at 2100-01-01"},
+		{"rotate 429", approval.Rotate, auth0sim.Fault{Op: "rotate", Status: 429, Header: http.Header{"X-RateLimit-Reset": {"946702800"}}}, approval.Failed, 0, 0, 1, "come back at 2000-01-01T05:00:00Z"},
 		{"rotate 403", approval.RotateAndRevoke, auth0sim.Fault{Op: "rotate", Status: 403}, approval.Failed, 0, 0, 1, "Auth0 refused it (403"},
 		{"both, rotate lost after", approval.RotateAndRevoke, auth0sim.Fault{Op: "rotate", Times: 1, Lose: auth0sim.LoseAfter}, approval.Done, 1, 1, 1, ""},
 		{"both, revoke lost after", approval.RotateAndRevoke, auth0sim.Fault{Op: "revoke", Times: 1, Lose: auth0sim.LoseAfter}, approval.Done, 1, 1, 1, ""},
