@@ -4,14 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 )
 
+var (
+	errEnded   = errors.New("serving was ended")
+	errClosing = errors.New("the connection was being closed")
+	errFull    = fmt.Errorf("%d envelopes were being handled already", maxHandled)
+)
+
 // conn is one connection. Its reader gives each envelope to a goroutine of its own,
 // which writes the ack here and nowhere else.
+//
+// It goes one way: greeted, left (a successor is wanted), retired (the successor is
+// there), and the end. It can be left, or die, at any point of it.
 type conn struct {
 	s       *Socket
 	ws      *websocket.Conn
@@ -19,92 +29,128 @@ type conn struct {
 
 	greeted chan struct{} // closed at the hello
 	left    chan struct{} // closed when a successor is wanted
+	retired chan struct{} // closed when the drain may begin
 	closed  chan struct{} // closed when the reader has ended
-	pongs   chan []byte   // answers to Slack's pings
+	writing chan struct{} // held by whoever writes an ack
 
-	write    sync.Mutex // one frame at a time
-	handlers sync.WaitGroup
-
+	once    sync.Once // closes retired
 	mu      sync.Mutex
-	hello   time.Time // when it came; zero: not yet
-	ended   time.Time // when it was left
-	why     error
-	atOnce  bool // do not drain: it is dead, or was never good
-	closing sync.Once
+	hello   time.Time     // when it came; zero: not yet
+	ended   time.Time     // when the connection was left; zero: not yet
+	why     error         // set with ended
+	dead    bool          // nothing is to be expected of it any more
+	running int           // envelopes that are being handled
+	shut    bool          // no further envelope is handled
+	settled chan struct{} // closed with shut, once running is 0; nil: nobody waits
 }
 
 func newConn(s *Socket, ws *websocket.Conn, h Handler) *conn {
 	return &conn{
 		s: s, ws: ws, handler: h,
-		greeted: make(chan struct{}), left: make(chan struct{}), closed: make(chan struct{}), pongs: make(chan []byte, 1),
+		greeted: make(chan struct{}), left: make(chan struct{}), retired: make(chan struct{}),
+		closed: make(chan struct{}), writing: make(chan struct{}, 1),
 	}
 }
 
-// run reads until the connection is over: because ctx ended, it was left and is
-// drained, or it broke. Then it closes it in order.
+// run serves the connection until it is over: because ctx ended, it was left and then
+// drained, or it died. It returns after its reader and, if they heed their context,
+// its handlers have ended.
 func (c *conn) run(ctx context.Context) {
-	defer c.s.setLive(c, false)
-	go c.read(ctx)
-	go c.beat()
+	handling, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	var own sync.WaitGroup
+	own.Go(func() { c.read(handling) })
+	own.Go(c.ping)
 	select {
-	case <-c.closed:
 	case <-ctx.Done():
 	case <-c.left:
-		c.s.cfg.Report(Status{State: Leaving, Err: c.reason()})
-		if !c.isAtOnce() {
-			// Slack may still deliver here for a while; what it does is read and
-			// acknowledged.
-			timer := time.NewTimer(drainTime)
-			defer timer.Stop()
-			select {
-			case <-c.closed:
-			case <-ctx.Done():
-			case <-timer.C:
-			}
-		}
+		c.drain(ctx)
 	}
-	c.waitHandlers()
-	// Without a Close frame Slack would count this connection for hours and deliver
+	// Once the Close frame is out no ack can follow, so those that are due go first.
+	c.settle(ackWindow)
+	abandon()
+	c.die(errEnded)
+	// Without a Close frame Slack might count this connection for hours, and deliver
 	// presses to it that nobody reads.
-	c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(closeWait))
-	timer := time.NewTimer(closeWait)
-	defer timer.Stop()
-	select {
-	case <-c.closed:
-	case <-timer.C:
-	}
+	c.ws.WriteControl(websocket.CloseMessage,
+		websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(closeWait))
+	wait(closeWait, c.closed)
 	c.ws.Close()
-	<-c.closed
-	c.leave(errors.New("closed"), true)
+	own.Wait()
+	c.settle(closeWait) // what was stuck in a write is free now
 	c.s.cfg.Report(Status{State: Disconnected, Err: c.reason()})
 }
 
-// waitHandlers waits for what is being handled; each has an end by the ack window.
-func (c *conn) waitHandlers() {
-	done := make(chan struct{})
-	go func() {
-		c.handlers.Wait()
-		close(done)
-	}()
-	timer := time.NewTimer(ackWindow)
-	defer timer.Stop()
+// drain reads on until Slack closes the connection, or for a while after a successor
+// is there: Slack may still deliver here what was on its way.
+func (c *conn) drain(ctx context.Context) {
+	if c.isDead() {
+		return
+	}
+	c.s.cfg.Report(Status{State: Leaving, Err: c.reason()})
 	select {
-	case <-done:
-	case <-timer.C:
+	case <-c.closed:
+	case <-ctx.Done():
+	case <-c.retired:
+		ctx, cancel := context.WithTimeout(ctx, drainTime)
+		defer cancel()
+		select {
+		case <-c.closed:
+		case <-ctx.Done():
+		}
 	}
 }
 
-// leave records why a successor is wanted; the first reason counts.
-func (c *conn) leave(why error, atOnce bool) {
-	c.closing.Do(func() {
-		c.mu.Lock()
-		c.why, c.atOnce, c.ended = why, atOnce, time.Now()
-		c.mu.Unlock()
-		if atOnce {
-			c.s.setLive(c, false)
-		}
+// retire lets the drain of a connection that is left come to an end.
+func (c *conn) retire() { c.once.Do(func() { close(c.retired) }) }
+
+// leave records why a successor is wanted. Only the first reason counts.
+func (c *conn) leave(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leaveLocked(why)
+}
+
+func (c *conn) leaveLocked(why error) {
+	if c.ended.IsZero() {
+		c.why, c.ended = why, time.Now()
 		close(c.left)
-	})
+	}
+}
+
+// die leaves the connection for good: there is nothing to drain.
+func (c *conn) die(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dead = true
+	c.s.setLive(c, false)
+	c.leaveLocked(why)
+}
+
+// fail is die where nothing can be written any more. Slack's frames may go on coming
+// in, but what they bring could not be acknowledged.
+func (c *conn) fail(why error) {
+	c.die(why)
+	if !errors.Is(why, websocket.ErrCloseSent) {
+		c.ws.Close() // ends the reader
+	}
+}
+
+// greet counts the connection as good. Only the reader calls it.
+func (c *conn) greet(f frame, at time.Time) {
+	c.mu.Lock()
+	first := !c.dead && c.hello.IsZero()
+	if first {
+		c.hello = at
+		c.s.setLive(c, true)
+	}
+	c.mu.Unlock()
+	if first {
+		c.s.cfg.Report(Status{
+			State: Connected, Connections: f.Connections.v, Lifetime: f.lifetime(), App: f.Info.v.App,
+		})
+		close(c.greeted)
+	}
 }
 
 func (c *conn) reason() error {
@@ -113,13 +159,14 @@ func (c *conn) reason() error {
 	return c.why
 }
 
-func (c *conn) isAtOnce() bool {
+func (c *conn) isDead() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.atOnce
+	return c.dead
 }
 
-// lasted is how long the connection was good for; nil: never.
+// lasted is how long the connection was good for: 0 if it never was, or if there was
+// no connection (nil).
 func (c *conn) lasted() time.Duration {
 	if c == nil {
 		return 0
@@ -132,136 +179,186 @@ func (c *conn) lasted() time.Duration {
 	return c.ended.Sub(c.hello)
 }
 
-// beat keeps the connection from looking idle, asks for the sign of life that the
-// reader waits for, and answers Slack's pings: beside the reader, which never waits
-// for a write.
-func (c *conn) beat() {
+// ping keeps the connection from looking idle, and asks for the sign of life that the
+// reader waits for.
+func (c *conn) ping() {
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	for {
-		// An error here is also the reader's, sooner or later.
 		select {
 		case <-ticker.C:
-			c.ws.WriteControl(websocket.PingMessage, []byte("keyturn"), time.Now().Add(pingEvery))
-		case data := <-c.pongs:
-			c.ws.WriteControl(websocket.PongMessage, data, time.Now().Add(pingEvery))
+			err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(ackWindow))
+			if err != nil {
+				c.fail(fmt.Errorf("writing a ping: %w", err))
+				return
+			}
 		case <-c.closed:
 			return
 		}
 	}
 }
 
-// read takes frames until there are none.
-func (c *conn) read(ctx context.Context) {
+// read takes frames until there are none. Handlers run under handling.
+func (c *conn) read(handling context.Context) {
 	defer close(c.closed)
 	c.ws.SetReadLimit(maxFrame)
 	alive := func() { c.ws.SetReadDeadline(time.Now().Add(deadAfter)) }
 	alive()
-	c.ws.SetPingHandler(func(data string) error {
-		alive()
-		select {
-		case c.pongs <- []byte(data):
-		default: // the one before is still to be sent, and does as well
-		}
-		return nil
-	})
+	pong := c.ws.PingHandler() // answers with a pong; a control frame may be written beside an ack
+	c.ws.SetPingHandler(func(data string) error { alive(); return pong(data) })
 	c.ws.SetPongHandler(func(string) error { alive(); return nil })
 	for {
 		kind, b, err := c.ws.ReadMessage()
 		if err != nil {
-			c.leave(fmt.Errorf("reading: %w", err), true)
+			c.die(fmt.Errorf("reading: %w", err))
 			return
 		}
 		alive()
 		if kind == websocket.TextMessage {
-			c.take(ctx, b, time.Now())
+			c.take(handling, b, time.Now())
 		}
 	}
 }
 
 // take does what a frame asks for.
-func (c *conn) take(ctx context.Context, b []byte, at time.Time) {
+func (c *conn) take(handling context.Context, b []byte, at time.Time) {
 	f, err := decode(b)
-	switch {
-	case err != nil:
-		// Acknowledged all the same, where it can be told what: nobody would send it
-		// again, and the person should not be shown a failure of ours as Slack's.
-		c.s.cfg.Report(Status{State: Undecodable, Envelope: f.Envelope, Err: err})
-		if f.Envelope != "" {
-			c.handlers.Go(func() { c.ack(f.Envelope, nil) })
+	if err != nil {
+		c.s.cfg.Report(Status{State: Undecodable, Envelope: f.Envelope.v, Err: err})
+		if f.Envelope.v != "" {
+			// Acknowledged all the same: an event would only be sent again as it is.
+			c.start(handling, f, at, func(context.Context, Envelope) (any, error) { return nil, nil })
 		}
-	case f.Envelope != "":
-		c.handle(ctx, f, at)
-	case f.Type == "hello":
-		c.greet(f, at)
-	case f.Type == "disconnect":
-		c.leave(disconnected(f.Reason), false)
-	}
-}
-
-func (c *conn) greet(f frame, at time.Time) {
-	c.mu.Lock()
-	again := !c.hello.IsZero()
-	c.hello = at
-	c.mu.Unlock()
-	if again {
 		return
 	}
-	c.s.setLive(c, true)
-	close(c.greeted)
-	c.s.cfg.Report(Status{State: Connected, Connections: f.Connections, Lifetime: f.lifetime(), App: f.App.ID})
-}
-
-// disconnected puts the reason of a disconnect frame in an error.
-func disconnected(reason string) error {
-	switch reason {
-	case "link_disabled":
-		return &PermanentError{Code: reason}
-	case "too_many_websockets":
-		return errTooMany
+	switch f.Type.v {
+	case "hello":
+		c.greet(f, at)
+	case "disconnect":
+		why := disconnected(f.Reason.v)
+		c.leave(why)
+		if errors.Is(why, errTooMany) {
+			c.retire() // its successor is a while away, and it is one of the too many
+		}
+	default:
+		c.start(handling, f, at, c.handler)
 	}
-	return fmt.Errorf("Slack asked to reconnect (%s)", reason)
 }
 
-// handle gives an envelope to the handler, and acknowledges it with what that says.
-func (c *conn) handle(ctx context.Context, f frame, at time.Time) {
-	c.s.handled <- struct{}{}
-	c.handlers.Go(func() {
-		defer func() { <-c.s.handled }()
-		payload, err := c.call(ctx, f, at)
+// start gives an envelope to h, and acknowledges it with what that says.
+func (c *conn) start(handling context.Context, f frame, at time.Time, h Handler) {
+	ctx, cancel := context.WithDeadline(handling, at.Add(ackWindow))
+	err := c.begin(ctx)
+	if err != nil {
+		cancel()
+		c.s.cfg.Report(Status{State: Unacknowledged, Envelope: f.Envelope.v, Err: err})
+		return
+	}
+	go func() {
+		defer c.end()
+		defer cancel()
+		payload, err := call(ctx, h, f.envelope(at))
 		if err != nil {
-			c.s.cfg.Report(Status{State: Unacknowledged, Envelope: f.Envelope, Err: err})
+			c.s.cfg.Report(Status{State: Unacknowledged, Envelope: f.Envelope.v, Err: err})
 			return
 		}
-		if !f.accepts() {
+		if !f.Accepts.v {
 			payload = nil
 		}
-		c.ack(f.Envelope, payload)
-	})
+		c.ack(f.Envelope.v, payload)
+	}()
 }
 
-func (c *conn) call(ctx context.Context, f frame, at time.Time) (payload any, err error) {
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), at.Add(ackWindow))
-	defer cancel()
+// begin counts one more envelope in. It waits for its turn until ctx ends.
+func (c *conn) begin(ctx context.Context) error {
+	select {
+	case c.s.handled <- struct{}{}:
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return errClosing
+		}
+		return errFull
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shut {
+		<-c.s.handled
+		return errClosing
+	}
+	c.running++
+	return nil
+}
+
+func (c *conn) end() {
+	<-c.s.handled
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
+	if c.running == 0 && c.settled != nil {
+		c.shut = true
+		close(c.settled)
+		c.settled = nil
+	}
+}
+
+// settle waits until nothing is being handled, for d at the most. From then on no
+// further envelope is: until then one that still comes in has its chance.
+func (c *conn) settle(d time.Duration) {
+	c.mu.Lock()
+	if c.running == 0 {
+		c.shut = true
+		c.mu.Unlock()
+		return
+	}
+	settled := make(chan struct{})
+	c.settled = settled
+	c.mu.Unlock()
+	wait(d, settled)
+	c.mu.Lock()
+	c.shut, c.settled = true, nil
+	c.mu.Unlock()
+}
+
+// call asks the handler. A panic in it is an error, so that one odd envelope does not
+// stop the presses of everybody else.
+func call(ctx context.Context, h Handler, e Envelope) (payload any, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("the handler panicked: %v", r)
+			err = fmt.Errorf("the handler panicked: %v\n%s", r, debug.Stack())
 		}
 	}()
-	return c.handler(ctx, Envelope{ID: f.Envelope, Type: f.Type, Payload: f.Payload, AcceptsPayload: f.accepts(), Received: at})
+	return h(ctx, e)
 }
 
-// ack writes an ack on this connection. If that is gone, the ack is gone too: Slack
-// takes it from no other.
+// ack writes an ack on this connection. If that is gone, so is the ack: Slack takes
+// it from no other.
 func (c *conn) ack(envelope string, payload any) {
 	b, err := encode(envelope, payload)
 	if err != nil {
 		c.s.cfg.Report(Status{State: AckCut, Envelope: envelope, Err: err})
 	}
-	c.write.Lock()
-	defer c.write.Unlock()
+	c.writing <- struct{}{}
 	c.ws.SetWriteDeadline(time.Now().Add(ackWindow))
-	if err := c.ws.WriteMessage(websocket.TextMessage, b); err != nil {
-		c.s.cfg.Report(Status{State: AckLost, Envelope: envelope, Err: err})
+	err = c.ws.WriteMessage(websocket.TextMessage, b)
+	<-c.writing
+	switch {
+	case err != nil:
+		err = fmt.Errorf("writing an ack: %w", err)
+		c.fail(err)
+	case c.isDead():
+		err = c.reason() // written, but hardly to anybody
+	default:
+		return
+	}
+	c.s.cfg.Report(Status{State: AckLost, Envelope: envelope, Err: err})
+}
+
+// wait waits for done to be closed, for d at the most.
+func wait(d time.Duration, done <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
 	}
 }

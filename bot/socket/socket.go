@@ -1,18 +1,20 @@
 // Package socket keeps a Socket Mode connection to Slack: it delivers each envelope
 // to a handler once, and acknowledges it on the connection that brought it. It never
-// looks into a payload.
+// looks into a payload, never acknowledges what its handler refused, and never logs.
 //
-// Serve is a small loop above connections. Each connection (conn.go) reads, pings and
-// acknowledges by itself. When one says that it is going to be left, because Slack
-// asked for it, the loop opens its successor while the old one is still read and
-// acknowledged; when one is found dead, the loop opens another. How long the loop
-// waits before opening grows with each connection that did not last, whether it
-// failed at the start or said hello first: a server that takes connections only to
-// drop them must not be stormed.
+// Serve is a small loop above connections. Each connection (conn.go) reads, pings,
+// acknowledges and closes by itself. When Slack asks for a reconnect, the loop opens
+// a successor while the old connection is still read and acknowledged, and lets the
+// old one go some time after the successor's hello: nothing falls between them. When
+// a connection is found dead, the loop just opens another.
+//
+// How long the loop waits before it opens one (backoff.go) grows with each connection
+// that did not last, whether it failed at the start or said hello first: a server that
+// takes connections only to drop them must not be stormed.
 //
 // Slack delivers presses and commands once and never again (facts: only events are
-// retried), counts up to ten connections of an app, and goes on delivering to one
-// that was not closed: so every connection that is left gets a Close frame.
+// retried), and goes on delivering for hours to a connection whose end it did not
+// notice, up to ten of them: so each connection that is left gets a Close frame.
 package socket
 
 import (
@@ -22,6 +24,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -30,57 +33,69 @@ import (
 
 const (
 	ackWindow   = 3 * time.Second  // Slack's, for every type of envelope
-	helloWithin = 10 * time.Second // assumption: Slack names no limit
+	openWithin  = 30 * time.Second // for Config.Open
+	dialWithin  = 10 * time.Second // to the end of the websocket handshake
+	helloWithin = 10 * time.Second // from there; assumption: Slack names no limit
 	pingEvery   = 10 * time.Second
-	// deadAfter without any frame, a connection is dead: one of our pings went out
-	// at most 10 s before the last 15 s, and was not answered in those.
+	// deadAfter is the silence that makes a connection dead: one of our pings went out
+	// in its first 10 s, and nothing came in the 15 s after that. Slack's own pings
+	// alone would not do: they come every 10 s, or 30 s (facts: both were seen).
 	deadAfter = pingEvery + 15*time.Second
-	drainTime = 10 * time.Second // how long a connection that is left is still read
+	drainTime = 10 * time.Second // how long the old connection is read beside its successor
 	closeWait = time.Second      // Slack does not end the TCP connection by itself
 
-	// maxFrame bounds what is read at once; a view may have 250 KB, and its state and
-	// the message of a press come on top.
+	// maxFrame bounds what is read at once. A modal may have 250 KB, and what was typed
+	// into it comes on top; beyond this the connection is given up.
 	maxFrame = 4 << 20
 	// maxAck is the largest ack that Slack takes, in one frame (facts: found by trial).
 	maxAck = 20_480 - 1
-	// maxHandled bounds how many envelopes are handled at once over all connections.
-	// Beyond it reading waits, which Slack's own limits make unlikely.
+	// maxHandled bounds how many envelopes are handled at once, over all connections.
 	maxHandled = 256
 )
 
 // Envelope is one delivery of Slack's.
 type Envelope struct {
 	ID             string
-	Type           string // slash_commands, interactive, events_api
+	Type           string // slash_commands, interactive, events_api, or a newer one
 	Payload        json.RawMessage
-	AcceptsPayload bool // whether the ack may bear a payload
-	Received       time.Time
+	AcceptsPayload bool      // whether the ack may bear a payload
+	RetryAttempt   int       // 1 to 3 when Slack delivers an event again, otherwise 0
+	RetryReason    string    // set with RetryAttempt
+	Received       time.Time // when its last byte was read
 }
 
 // Handler returns what to acknowledge an envelope with: a payload, or nil for a bare
-// ack. A payload is only sent where the envelope accepts one. With an error the
-// envelope is not acknowledged, and Slack shows the person that nothing came of it.
+// ack. A payload is sent only where the envelope accepts one. With an error the
+// envelope is not acknowledged, and Slack shows the person that nothing came of it;
+// a panic counts as an error.
 //
-// It runs in a goroutine of its own. ctx ends when the ack would come too late, and
-// not before: being stopped does not cut a handler short.
+// Each envelope is handled in a goroutine of its own, 256 at once at the most. Beyond
+// that reading waits, at most until the ack of the waiting envelope would come too
+// late, and then that one is not acknowledged.
+//
+// ctx ends 3 s after the envelope was read, when an ack would come too late, or with
+// the grace that Serve gives when it is stopped; not at the stop itself. A handler has
+// to return then: Serve does not wait for one that goes on.
 type Handler func(ctx context.Context, e Envelope) (payload any, err error)
 
 // Config is what a socket is made of.
 type Config struct {
-	// Open asks Slack for the address of a new connection, which is good for one. Its
-	// errors should be *OpenError where Slack gave a reason.
+	// Open asks Slack for the address of a new connection (apps.connections.open), which
+	// is good for one. Its error should be an *OpenError where Slack gave a reason. It is
+	// given 30 s.
 	Open func(ctx context.Context) (url string, err error)
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network
-	// Report is told of each change. It must not block. It is told no secret: the
-	// address of a connection is one.
+	// Dial opens the connection to the address. With nil it is opened over the network,
+	// through the proxy that the environment names.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Report is told of each change, by several goroutines at once. It must not block.
+	// It is told no secret: the address of a connection is one. May be nil.
 	Report func(Status)
 }
 
-// Socket is a connection that outlives its connections.
+// Socket is one connection to Slack, made of many that follow each other.
 type Socket struct {
 	cfg     Config
-	dialer  websocket.Dialer
-	handled chan struct{}
+	handled chan struct{} // one for each envelope that is being handled
 
 	mu   sync.Mutex
 	live map[*conn]bool // those with a hello that are not known dead
@@ -91,56 +106,37 @@ func New(cfg Config) *Socket {
 	if cfg.Report == nil {
 		cfg.Report = func(Status) {}
 	}
-	s := &Socket{cfg: cfg, handled: make(chan struct{}, maxHandled), live: map[*conn]bool{}}
-	s.dialer = websocket.Dialer{
-		NetDialContext: cfg.Dial, HandshakeTimeout: helloWithin,
-		WriteBufferSize: 32 << 10, // an ack has to be one frame
-	}
-	if cfg.Dial == nil {
-		s.dialer.Proxy = http.ProxyFromEnvironment
-	}
-	return s
+	return &Socket{cfg: cfg, handled: make(chan struct{}, maxHandled), live: map[*conn]bool{}}
 }
 
-// Connected reports whether there is a connection that Slack greeted and that is not
-// known to be dead.
-func (s *Socket) Connected() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.live) > 0
-}
-
-func (s *Socket) setLive(c *conn, live bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if live {
-		s.live[c] = true
-	} else {
-		delete(s.live, c)
-	}
-}
-
-// Serve delivers envelopes to h until ctx ends, and returns nil then, after what was
-// being handled is acknowledged and each connection has its Close frame. It returns a
-// *PermanentError where trying again cannot help.
+// Serve delivers envelopes to h until ctx ends, and returns nil then: after handlers
+// that still ran had up to 3 s to return, what they returned was acknowledged, and
+// each connection got its Close frame. It returns a *PermanentError where trying
+// again cannot help. It is to be called once at a time.
 func (s *Socket) Serve(ctx context.Context, h Handler) error {
 	var conns sync.WaitGroup
 	defer conns.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var gaps backoff
+	var (
+		gaps backoff
+		old  *conn // read until its successor is there
+	)
 	for {
 		c, err := s.connect(ctx, h, &conns)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err == nil:
+		if err == nil {
+			if old != nil {
+				old.retire()
+			}
+			old = c
 			select {
 			case <-c.left:
+				err = c.reason()
 			case <-ctx.Done():
-				return nil
 			}
-			err = c.reason()
+		}
+		if ctx.Err() != nil {
+			return nil
 		}
 		var permanent *PermanentError
 		if errors.As(err, &permanent) {
@@ -155,21 +151,17 @@ func (s *Socket) Serve(ctx context.Context, h Handler) error {
 }
 
 // connect opens a connection and returns it once Slack has greeted it. It goes on by
-// itself from there.
+// itself from there, as one of conns. With an error the connection is on its way out,
+// or nil if there never was one.
 func (s *Socket) connect(ctx context.Context, h Handler, conns *sync.WaitGroup) (*conn, error) {
 	s.cfg.Report(Status{State: Connecting})
-	url, err := s.cfg.Open(ctx)
+	address, err := s.open(ctx)
 	if err != nil {
-		var open *OpenError
-		if errors.As(err, &open) && Permanent(open.Code) {
-			return nil, &PermanentError{Code: open.Code}
-		}
-		return nil, fmt.Errorf("asking for a connection: %w", err)
+		return nil, err
 	}
-	ws, _, err := s.dialer.DialContext(ctx, url, nil)
+	ws, err := s.dial(ctx, address)
 	if err != nil {
-		// The error of a dial may name the address, and so its ticket.
-		return nil, fmt.Errorf("dialling: %w", withoutURL(err))
+		return nil, fmt.Errorf("dialling: %w", err)
 	}
 	c := newConn(s, ws, h)
 	conns.Go(func() { c.run(ctx) })
@@ -179,12 +171,82 @@ func (s *Socket) connect(ctx context.Context, h Handler, conns *sync.WaitGroup) 
 	case <-c.greeted:
 		return c, nil
 	case <-c.left:
-		return c, c.reason()
+		select {
+		case <-c.greeted:
+			return c, nil // for a moment
+		default:
+		}
 	case <-timer.C:
-		c.leave(errors.New("no hello came"), true)
-		return c, c.reason()
+		c.die(fmt.Errorf("no hello came in %v", helloWithin))
 	case <-ctx.Done():
 		return c, ctx.Err()
+	}
+	c.retire()
+	return c, c.reason()
+}
+
+func (s *Socket) open(ctx context.Context) (address string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	address, err = s.cfg.Open(ctx)
+	var refused *OpenError
+	switch {
+	case errors.As(err, &refused) && Permanent(refused.Code):
+		return "", &PermanentError{Code: refused.Code}
+	case err != nil:
+		return "", fmt.Errorf("asking for a connection: %w", err)
+	}
+	return address, nil
+}
+
+// dial makes the websocket. It returns soon after ctx ended, and its error does not
+// name the address, which bears the connection's ticket.
+func (s *Socket) dial(ctx context.Context, address string) (*websocket.Conn, error) {
+	dial, proxy := s.cfg.Dial, (func(*http.Request) (*url.URL, error))(nil)
+	if dial == nil {
+		dial, proxy = new(net.Dialer).DialContext, http.ProxyFromEnvironment
+	}
+	unhook := func() bool { return true }
+	dialer := websocket.Dialer{
+		Proxy:            proxy,
+		HandshakeTimeout: dialWithin,
+		WriteBufferSize:  32 << 10, // larger than any ack, which has to be one frame
+		NetDialContext: func(dialCtx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(dialCtx, network, addr)
+			if err == nil {
+				// The handshake heeds only its time limit, not that ctx ended.
+				unhook = context.AfterFunc(ctx, func() { conn.Close() })
+			}
+			return conn, err
+		},
+	}
+	ws, answer, err := dialer.DialContext(ctx, address, nil)
+	unhook()
+	var named *url.Error
+	switch {
+	case errors.As(err, &named):
+		return nil, named.Err
+	case err != nil && answer != nil:
+		return nil, fmt.Errorf("%w: %s", err, answer.Status)
+	}
+	return ws, err
+}
+
+// Connected reports whether there is a connection that Slack greeted and that is not
+// known to be dead. A dead one is known after 25 s at the latest.
+func (s *Socket) Connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.live) > 0
+}
+
+func (s *Socket) setLive(c *conn, live bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if live {
+		s.live[c] = true
+	} else {
+		delete(s.live, c)
 	}
 }
 
