@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func (pp *people) judge(ctx context.Context, p presser, ids []string) (approval.
 		return person, unestablished(err)
 	}
 	if u.ID != p.User {
-		return person, unestablished(fmt.Errorf("Slack described another user"))
+		return person, unestablished(errors.New("another user was described"))
 	}
 	person.Name = u.Name
 	person.Deactivated = u.Deleted

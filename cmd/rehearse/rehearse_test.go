@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestMain lets the test's own binary be the keyturn that the rehearsal starts.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == asKeyturn {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func TestTheRehearsalPlaysTheMainJob(t *testing.T) {
+	var out bytes.Buffer
+	if err := run(t.Context(), nil, &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, want := range []string{
+		"alice types in #incident:  /signing-keys revoke", "a second person has to decide", "bob presses [Approve]", "✅ Done",
+		"bob types in #incident:  /signing-keys rotate-and-revoke", "Rotating now", "#17 Done", "revoked          ",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the rehearsal lacks %q:\n%s", want, out.String())
+		}
+	}
+}
+
+// TestServeSaysHowToStartAKeyturn starts one with just the variables that are printed.
+func TestServeSaysHowToStartAKeyturn(t *testing.T) {
+	w, err := newWorld()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	var out bytes.Buffer
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.wait(ended, &out); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command(self, asKeyturn)
+	for line := range strings.Lines(out.String()) {
+		if kv, ok := strings.CutPrefix(strings.TrimSpace(line), "export "); ok {
+			child.Env = append(child.Env, kv)
+		}
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.child, w.exited = child, make(chan error, 1)
+	go func() { w.exited <- child.Wait() }()
+	if err := w.await(t.Context(), func() bool { return w.slack.Sockets() == 1 }); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnknownArguments(t *testing.T) {
+	if err := run(t.Context(), []string{"faster"}, &bytes.Buffer{}); err == nil {
+		t.Error("an unknown argument was taken")
+	}
+}
