@@ -148,6 +148,6 @@ func (b *Bot) prepareAsk(ctx context.Context, who presser, channel string, t tar
 	} else if !revocable(look) {
 		return noModal(t.Action, "There is no previously used key, and Auth0 revokes no other. Ask for `/signing-keys rotate-and-revoke` instead."), nil
 	}
-	a := asking{Tenant: t.Tenant, Action: t.Action, Channel: channel, Shown: approval.Kids(look), KID: t.KID}
+	a := asking{Tenant: t.Tenant, Action: t.Action, Channel: channel, Shown: approval.Shown(look), KID: t.KID}
 	return askModal(a, look, t.Reason, b.Now()), nil
 }

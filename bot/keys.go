@@ -12,10 +12,13 @@ import (
 	"keyturn/mgmt"
 )
 
+// maxKeys is how many keys a list shows; a message holds 50 blocks.
+const maxKeys = 40
+
 // keyBlocks draws the keys of a tenant, with buttons to ask for each change.
 func keyBlocks(tenant string, look *audit.Look, now time.Time, share bool) []slack.Block {
 	blocks := []slack.Block{header("Signing keys of " + tenant)}
-	for _, k := range look.Keys {
+	for _, k := range look.Keys[:min(len(look.Keys), maxKeys)] {
 		s := section("*" + role(k) + "*\n" + code(k.KID) + "\n" + keyDetails(k, look, now))
 		if k.Role == mgmt.RolePrevious.String() {
 			s.Accessory = slack.NewAccessory(askButton("Revoke…", target{Tenant: tenant, Action: approval.Revoke, KID: k.KID}))
@@ -24,6 +27,9 @@ func keyBlocks(tenant string, look *audit.Look, now time.Time, share bool) []sla
 	}
 	if len(look.Keys) == 0 {
 		blocks = append(blocks, section("Auth0 shows no keys."))
+	}
+	if n := len(look.Keys) - maxKeys; n > 0 {
+		blocks = append(blocks, contextLine(count(n, "more key")+" not shown."))
 	}
 	rotate := []slack.BlockElement{
 		askButton("Rotate…", target{Tenant: tenant, Action: approval.Rotate}),

@@ -85,11 +85,14 @@ func askModal(a asking, look *audit.Look, typed string, now time.Time) slack.Mod
 	return m
 }
 
+// maxOptions is how many a select holds.
+const maxOptions = 100
+
 func keySelect(kid string, look *audit.Look, now time.Time) slack.Block {
 	var options []*slack.OptionBlockObject
 	sel := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plain("Which key?", 150), keyBlock)
 	for _, k := range look.Keys {
-		if k.Role != mgmt.RolePrevious.String() || len(k.KID) > 75 {
+		if k.Role != mgmt.RolePrevious.String() || len(k.KID) > 75 || len(options) == maxOptions {
 			continue
 		}
 		description := "previously used"
@@ -102,7 +105,7 @@ func keySelect(kid string, look *audit.Look, now time.Time) slack.Block {
 			sel.InitialOption = o
 		}
 	}
-	sel.Options = options[:min(len(options), 100)]
+	sel.Options = options
 	return slack.NewInputBlock(keyBlock, plain("Key to revoke", 2000), nil, sel)
 }
 

@@ -143,7 +143,7 @@ type asking struct {
 	Tenant  string          `json:"tenant"`
 	Action  approval.Action `json:"action"`
 	Channel string          `json:"channel"`
-	Shown   []string        `json:"shown"`         // the keys as they were shown
+	Shown   string          `json:"shown"`         // the keys as they were shown
 	KID     string          `json:"kid,omitempty"` // revoke: chosen before the modal
 
 	Cause    string `json:"cause,omitempty"` // the view's id

@@ -2,6 +2,8 @@ package approval
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -45,8 +47,8 @@ type Ask struct {
 	Person    Person
 	Tenant    string
 	Action    Action
-	KID       string   // revoke: the key
-	Shown     []string // the kids that the person was shown; nil: none were
+	KID       string // revoke: the key
+	Shown     string // what Shown says of the keys that the person was shown; "": none were
 	Reason    string
 	Link      string
 	Prepared  bool
@@ -71,7 +73,7 @@ func (d *Desk) Ask(ctx context.Context, a Ask) (Request, error) {
 	if err != nil {
 		return Request{}, fmt.Errorf("asking for %s: %w", a.Action, err)
 	}
-	if a.Shown != nil && !slices.Equal(a.Shown, Kids(look)) {
+	if a.Shown != "" && a.Shown != Shown(look) {
 		return Request{}, &Refusal{Why: KeysChanged, Look: look}
 	}
 	pins, kid, no := pinsFor(a.Action, a.KID, keys)
@@ -135,14 +137,14 @@ func CheckWords(reason, link string) *Refusal {
 	return nil
 }
 
-// Kids returns the kids of a look in its order, each with its role: what a person
-// was shown, in a form that fits a modal's metadata.
-func Kids(look *audit.Look) []string {
-	kids := make([]string, len(look.Keys))
-	for i, k := range look.Keys {
-		kids[i] = k.KID + " " + k.Role
+// Shown identifies the keys of a look and their roles: what a person was shown, in a
+// form that fits a modal's metadata however many keys there are.
+func Shown(look *audit.Look) string {
+	h := sha256.New()
+	for _, k := range look.Keys {
+		fmt.Fprintf(h, "%s %s\n", k.KID, k.Role)
 	}
-	return kids
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // Press is a person's move on a request.

@@ -164,7 +164,7 @@ func TestAskingIsRefused(t *testing.T) {
 		"current key":          {func(h *house, a *approval.Ask) { a.KID = h.kid("current") }, approval.KeyIsCurrent},
 		"next key":             {func(h *house, a *approval.Ask) { a.KID = h.kid("next") }, approval.KeyIsNext},
 		"revoked key":          {func(h *house, a *approval.Ask) { h.tenant.Revoke(a.KID) }, approval.KeyIsRevoked},
-		"keys changed":         {func(h *house, a *approval.Ask) { a.Shown = []string{"other"} }, approval.KeysChanged},
+		"keys changed":         {func(h *house, a *approval.Ask) { a.Shown = "other" }, approval.KeysChanged},
 		"no reason":            {func(h *house, a *approval.Ask) { a.Reason = " \n" }, approval.NoReason},
 		"a long reason":        {func(h *house, a *approval.Ask) { a.Reason = long }, approval.LongReason},
 		"a link that is none":  {func(h *house, a *approval.Ask) { a.Link = "javascript:alert(1)" }, approval.BadLink},
