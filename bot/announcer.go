@@ -23,13 +23,24 @@ func (b *Bot) announceCards(ctx context.Context) {
 		changed := b.Trail.Changed()
 		behind, err := b.Posts.CardsBehind(ctx)
 		for _, id := range behind {
-			if cardErr := b.catchUp(ctx, id); cardErr != nil && ctx.Err() == nil {
+			if ctx.Err() != nil {
+				return
+			}
+			if cardErr := b.finish(ctx, func(ctx context.Context) error { return b.catchUp(ctx, id) }); cardErr != nil {
 				b.Log.Warn().Str("request_id", string(id)).Err(cardErr).Msg("a card is behind")
 				err = cardErr
 			}
 		}
 		b.rest(ctx, changed, err)
 	}
+}
+
+// finish does one thing to its end even where ctx ends meanwhile: a message that was
+// posted and not noted would be posted again.
+func (b *Bot) finish(ctx context.Context, one func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
+	defer cancel()
+	return one(ctx)
 }
 
 // rest waits for the next commit, or a moment where something did not work.
@@ -146,11 +157,17 @@ func (b *Bot) postTrail(ctx context.Context) error {
 			return err
 		}
 		for _, e := range entries {
-			if err := b.postEntry(ctx, e); err != nil {
-				return err
+			if ctx.Err() != nil {
+				return nil
 			}
-			// If we die here, the entry is posted again; its number shows it.
-			if err := b.Posts.SetPosted(ctx, b.AuditChannel, e.Seq); err != nil {
+			err := b.finish(ctx, func(ctx context.Context) error {
+				if err := b.postEntry(ctx, e); err != nil {
+					return err
+				}
+				// If we die here, the entry is posted again; its number shows it.
+				return b.Posts.SetPosted(ctx, b.AuditChannel, e.Seq)
+			})
+			if err != nil {
 				return err
 			}
 			seq = e.Seq

@@ -54,7 +54,7 @@ func card(r approval.Request, story []audit.Entry, b board) (text string, blocks
 		blocks = append(blocks, slack.NewActionBlock(fmt.Sprintf("again:%s:%d", r.ID, r.Revision),
 			askButton("Revoke…", target{Tenant: r.Tenant, Action: approval.Revoke, KID: r.KID})))
 	}
-	return text, append(blocks, contextLine(fmt.Sprintf("%s · entry #%d of the trail · approvals end %s", code(string(r.ID)), r.Revision, at(r.ExpiresAt))))
+	return text, append(blocks, contextLine(fmt.Sprintf("%s · entry #%d of the trail", code(string(r.ID)), r.Revision)))
 }
 
 // status is the line that says how it stands, and who decided.
@@ -108,7 +108,7 @@ func keyFacts(r approval.Request, look *audit.Look) []slack.Block {
 
 func keyFact(title, kid string, look *audit.Look) slack.Block {
 	k, _ := look.Key(kid)
-	pairs := []string{title, code(kid), "Role and age when asked", "_" + k.Role + "_ " + lifetime(k, look.At)}
+	pairs := []string{title, code(kid), "Role when asked", "_" + k.Role + "_" + lifetime(k, look.At)}
 	if k.SHA1 != "" {
 		pairs = append(pairs, "Thumbprint (SHA-1)", code(k.SHA1))
 	}
@@ -118,9 +118,9 @@ func keyFact(title, kid string, look *audit.Look) slack.Block {
 func lifetime(k audit.Key, now time.Time) string {
 	switch {
 	case !k.Until.IsZero():
-		return "until " + age(now.Sub(k.Until)) + " before"
+		return ", in use until " + age(now.Sub(k.Until)) + " before"
 	case !k.Since.IsZero():
-		return "for " + age(now.Sub(k.Since))
+		return " for " + age(now.Sub(k.Since))
 	}
 	return ""
 }
@@ -231,6 +231,15 @@ func evidence(r approval.Request, story []audit.Entry) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// until is the part of a story up to an entry.
+func until(story []audit.Entry, seq int64) []audit.Entry {
+	i := slices.IndexFunc(story, func(e audit.Entry) bool { return e.Seq > seq })
+	if i < 0 {
+		return story
+	}
+	return story[:i]
 }
 
 // find returns the last entry of a kind, or nil.

@@ -18,7 +18,7 @@ import (
 func (b *Bot) workInbox(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	started := map[string]bool{}
+	started := map[string]bool{} // one of each; a few bytes a press
 	for ctx.Err() == nil {
 		ids, err := b.Inbox.Received(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -47,15 +47,15 @@ func (b *Bot) workInbox(ctx context.Context) {
 // it is worked again, and the cause of each move makes that harmless.
 func (b *Bot) workReceived(ctx context.Context, id string) {
 	payload, at, err := b.Inbox.Payload(ctx, id)
-	var r received
-	if err == nil {
-		err = json.Unmarshal([]byte(payload), &r)
-	}
 	if err != nil {
-		b.Log.Error().Str("envelope_id", id).Err(err).Msg("what was received cannot be read")
+		b.Log.Error().Str("envelope_id", id).Err(err).Msg("the inbox cannot be read")
 		return
 	}
+	var r received
+	err = json.Unmarshal([]byte(payload), &r)
 	switch {
+	case err != nil:
+		b.Log.Error().Str("envelope_id", id).Err(err).Msg("what was received is not ours")
 	case r.Verb != "":
 		b.workPress(ctx, id, r, at)
 	case r.Ask != nil:

@@ -82,6 +82,7 @@ func isPosted(k audit.Kind) bool { return slices.Contains(posted, k) }
 // trailPost is what the audit channel gets for an entry. story are the entries of the
 // same request.
 func trailPost(e audit.Entry, story []audit.Entry, mentions bool) (text string, blocks []slack.Block) {
+	story = until(story, e.Seq) // what came later has posts of its own
 	name := func(a *audit.Actor) string {
 		switch {
 		case a == nil:
@@ -142,7 +143,7 @@ func stepsBetween(e audit.Entry, story []audit.Entry) string {
 	}
 	var steps []string
 	for _, s := range story {
-		if s.Seq < e.Seq && !isPosted(s.Kind) {
+		if !isPosted(s.Kind) {
 			word := title(s.Kind)
 			if s.Step != nil && s.Kind != audit.Rotated && s.Kind != audit.Revoked {
 				word += " " + s.Step.Write

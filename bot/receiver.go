@@ -39,7 +39,7 @@ func (b *Bot) receive(ctx context.Context, e socket.Envelope) (ack any, err erro
 		case "block_actions":
 			return nil, b.receivePress(ctx, e.ID, i)
 		case "view_submission":
-			return b.receiveView(ctx, e.ID, i), nil
+			return b.receiveView(ctx, e, i), nil
 		}
 	}
 	return nil, nil
@@ -104,40 +104,60 @@ func (b *Bot) receivePress(ctx context.Context, envelope string, i interaction) 
 
 // receiveView keeps a submitted modal and lets it close, or keeps it open with what
 // is wrong beside the input. The words are never lost.
-func (b *Bot) receiveView(ctx context.Context, envelope string, i interaction) (ack any) {
+func (b *Bot) receiveView(ctx context.Context, e socket.Envelope, i interaction) (ack any) {
 	r := received{Who: i.presser()}
+	wrong := b.readView(&i, &r)
+	if len(wrong) == 0 && (r.Ask != nil || r.Explain != "") {
+		if err := b.keep(ctx, e.ID, r); err != nil {
+			b.Log.Error().Str("envelope_id", e.ID).Err(err).Msg("a submission could not be kept")
+			wrong = map[string]string{reasonBlock: "This could not be kept, so nothing was done. Submit it again in a moment."}
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	if !e.AcceptsPayload {
+		// Slack says that the modal closes whatever we answer, so the words go another way.
+		b.start(ctx, e.ID, func(ctx context.Context) { b.returnWords(ctx, i, r, wrong) })
+		return nil
+	}
+	return slack.NewErrorsViewSubmissionResponse(wrong)
+}
+
+// readView reads a submitted modal into r, and returns what is wrong with it by block.
+func (b *Bot) readView(i *interaction, r *received) (wrong map[string]string) {
+	older := map[string]string{reasonBlock: "This form is from an older keyturn. Copy your words and open it anew."}
 	switch i.View.Callback {
 	case askCallback:
 		a, wrong, err := i.readAsk()
 		if err != nil {
-			b.Log.Error().Str("envelope_id", envelope).Err(err).Msg("a modal that cannot be read")
-			return viewErrors(map[string]string{reasonBlock: "This form is from an older keyturn. Copy your words and open it anew."})
-		}
-		if len(wrong) > 0 {
-			return viewErrors(wrong)
+			return older
 		}
 		r.Ask, r.Channel = &a, a.Channel
+		return wrong
 	case explainCallback:
-		if err := json.Unmarshal([]byte(i.View.Metadata), &r); err != nil {
-			b.Log.Error().Str("envelope_id", envelope).Err(err).Msg("a modal that cannot be read")
-			return viewErrors(map[string]string{reasonBlock: "This form is from an older keyturn. Copy your words and open it anew."})
+		var about received
+		if json.Unmarshal([]byte(i.View.Metadata), &about) != nil {
+			return older
 		}
-		r.Who, r.Explain = i.presser(), i.input(reasonBlock).Value
+		r.Request, r.Channel, r.Explain = about.Request, about.Channel, i.input(reasonBlock).Value
 		if no := approval.CheckWords(r.Explain, ""); no != nil {
-			return viewErrors(map[string]string{reasonBlock: refusalWords(no, nil)})
+			return map[string]string{reasonBlock: refusalWords(no, nil)}
 		}
-	default:
-		return nil
-	}
-	if err := b.keep(ctx, envelope, r); err != nil {
-		b.Log.Error().Str("envelope_id", envelope).Err(err).Msg("a submission could not be kept")
-		return viewErrors(map[string]string{reasonBlock: "This could not be kept, so nothing was asked for. Submit it again in a moment."})
 	}
 	return nil
 }
 
-func viewErrors(byBlock map[string]string) any {
-	return slack.NewErrorsViewSubmissionResponse(byBlock)
+// returnWords tells a person what is wrong with their submission, with their words.
+func (b *Bot) returnWords(ctx context.Context, i interaction, r received, wrong map[string]string) {
+	var blocks []slack.Block
+	for _, words := range wrong {
+		blocks = append(blocks, section(words))
+	}
+	if typed := i.input(reasonBlock).Value; typed != "" {
+		blocks = append(blocks, contextLine("Your words were:"), quote(typed))
+	}
+	b.tellBlocks(ctx, r.Channel, i.User.ID, blocks...)
 }
 
 // keep puts what was received on disk, and wakes whoever works it.

@@ -148,7 +148,7 @@ func helpWords(tenants []string) string {
 		tenant += "; name one as the second word."
 	}
 	return "*Two people turn the key.* Whatever changes a key is asked for by one person and happens after a second one pressed *Approve*.\n" +
-		"• `/signing-keys" + "` or `/signing-keys list" + name + "` shows the keys\n" +
+		"• `/signing-keys list" + name + "` shows the keys\n" +
 		"• `/signing-keys revoke" + name + " [kid] [reason]` asks to revoke a previously used key. It cannot be undone\n" +
 		"• `/signing-keys rotate" + name + " [reason]` asks to put the next key in use\n" +
 		"• `/signing-keys rotate-and-revoke" + name + " [reason]` asks for both, for a key that leaked\n" +
