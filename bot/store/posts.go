@@ -5,46 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"keyturn/bot/approval"
 )
-
-// Receive keeps a press or submission under its envelope's id. Once it returns nil,
-// it is on disk. An id that is kept already is left as it is.
-func (s *Store) Receive(ctx context.Context, id, payload string) error {
-	return s.exec(ctx, "keeping what was received", `INSERT INTO inbox (id, payload, received_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`,
-		id, payload, micros(s.now()))
-}
-
-// Received returns the ids of what was received and is not worked yet, oldest first.
-func (s *Store) Received(ctx context.Context) (ids []string, err error) {
-	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		ids, err = collect(ctx, tx, `SELECT id FROM inbox WHERE worked_at = 0 ORDER BY received_at, id LIMIT 100`, nil, scanText)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the inbox: %w", err)
-	}
-	return ids, nil
-}
-
-// Payload returns what was received under id, and when.
-func (s *Store) Payload(ctx context.Context, id string) (payload string, received time.Time, err error) {
-	var us int64
-	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `SELECT payload, received_at FROM inbox WHERE id = $1`, id).Scan(&payload, &us)
-	})
-	if err != nil {
-		return "", time.Time{}, fmt.Errorf("reading the inbox: %w", err)
-	}
-	return payload, moment(us), nil
-}
-
-// Worked records that what was received under id needs no more work.
-func (s *Store) Worked(ctx context.Context, id string) error {
-	return s.exec(ctx, "marking as worked", `UPDATE inbox SET worked_at = $2 WHERE id = $1`, id, micros(s.now()))
-}
 
 // CardsBehind returns the requests whose card or thread shows less than the row and
 // its entries, oldest first.
@@ -104,14 +67,3 @@ func (s *Store) Posted(ctx context.Context, channel string) (seq int64, err erro
 func (s *Store) SetPosted(ctx context.Context, channel string, seq int64) error {
 	return s.exec(ctx, "keeping how far the posts are", `UPDATE posts SET seq = $2 WHERE channel = $1`, channel, seq)
 }
-
-func (s *Store) exec(ctx context.Context, doing, query string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	if _, err := s.write.ExecContext(ctx, query, args...); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	return nil
-}
-
-func scanText(scan func(...any) error) (v string, err error) { return v, scan(&v) }
