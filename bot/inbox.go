@@ -69,11 +69,13 @@ func (b *Bot) workReceived(ctx context.Context, id string) {
 }
 
 func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time) {
-	var ids []string
-	if req, err := b.Trail.Request(ctx, r.Request); err == nil {
-		ids = b.Policy.ApproversOf(req.Tenant)
+	var approvers []string
+	if r.Verb != approval.Cancel { // which is the requester's, whatever groups there are
+		if req, err := b.Trail.Request(ctx, r.Request); err == nil {
+			approvers = b.Policy.ApproversOf(req.Tenant)
+		}
 	}
-	person, err := b.people.judge(ctx, r.Who, ids)
+	person, err := b.people.judge(ctx, r.Who, approvers)
 	if err != nil {
 		b.answer(ctx, id, r, err)
 		return

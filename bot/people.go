@@ -68,17 +68,21 @@ func (pp *people) judge(ctx context.Context, p presser, ids []string) (approval.
 	if slices.Contains(ids, p.User) || slices.Contains(ids, "*") {
 		return person, nil
 	}
+	var unread error
 	for _, id := range ids {
 		if !isGroup(id) {
 			continue
 		}
 		in, err := pp.membersOf(ctx, id)
 		if err != nil {
-			return person, unestablished(err)
+			unread = err
 		}
 		if slices.Contains(in, p.User) {
 			person.Groups = append(person.Groups, id)
 		}
+	}
+	if unread != nil && len(person.Groups) == 0 {
+		return person, unestablished(unread) // the group that could not be read may be the one
 	}
 	return person, nil
 }

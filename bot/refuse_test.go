@@ -70,6 +70,16 @@ func TestWhatIsNotEstablishedIsANo(t *testing.T) {
 	}
 }
 
+func TestCancelNeedsNoGroup(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		card := h.ask("revoke")
+		time.Sleep(2 * time.Minute)
+		h.slack.Fault(slacksim.Fault{Method: "usergroups.users.list", Error: "internal_error"})
+		h.press("UALICE", card, "cancel")
+		wantIn(t, "the card", h.card(card.TS).Shows(), "Cancelled by @UALICE")
+	})
+}
+
 func TestAskingIsRefusedWhereItCouldOnlyFail(t *testing.T) {
 	for _, tc := range []struct {
 		name, channel, user, line string

@@ -118,9 +118,7 @@ func TestOnlyOurOwnButtonsPress(t *testing.T) {
 		"no value":                   {{"approve", good.Block, ""}},
 	} {
 		var i interaction
-		for _, a := range actions {
-			i.Actions = append(i.Actions, a)
-		}
+		i.Actions = append(i.Actions, actions...)
 		if id, verb, ok := i.press(); ok {
 			t.Errorf("%s: taken as %s of %s", name, verb, id)
 		}

@@ -2,6 +2,7 @@ package approval_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
+	"keyturn/bot/store"
 	"keyturn/mgmt/auth0sim"
 )
 
@@ -299,4 +301,72 @@ func TestPickedUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slowStore takes its time to commit the first intents.
+type slowStore struct {
+	*store.Store
+	intents int
+	delay   time.Duration
+}
+
+func (s *slowStore) Move(ctx context.Context, m approval.Move) (approval.Request, error) {
+	r, err := s.Store.Move(ctx, m)
+	if m.Entry.Kind == audit.Intended && s.intents > 0 {
+		s.intents--
+		time.Sleep(s.delay)
+	}
+	return r, err
+}
+
+func TestAnIntentThatIsTooOldIsNotSent(t *testing.T) {
+	for intents, want := range map[int]approval.State{1: approval.Done, 100: approval.Failed} {
+		inHouse(t, auth0sim.Config{}, func(t *testing.T, h *house) {
+			h.restart(&slowStore{h.store, intents, 4 * time.Second})
+			r := h.ask(approval.Rotate, "")
+			h.approve(r.ID)
+			h.await(r.ID, want)
+			_, calls := h.effects("rotate")
+			if sent := want == approval.Done; calls != map[bool]int{true: 1}[sent] {
+				t.Errorf("%d rotates arrived, and the request is %s", calls, want)
+			}
+			var unsent int
+			for _, e := range h.story(r.ID) {
+				if e.Kind == audit.Answered && !e.Answer.Sent {
+					unsent++
+				}
+			}
+			if unsent == 0 {
+				t.Error("no entry says that a write was not sent")
+			}
+		})
+	}
+}
+
+// deafStore loses every renewal of a lease.
+type deafStore struct{ *store.Store }
+
+func (deafStore) Renew(context.Context, approval.ID, int64, time.Duration) error {
+	return errors.New("the disk does not answer")
+}
+
+func TestAWriteNeedsALeaseThatWasRenewed(t *testing.T) {
+	inHouse(t, auth0sim.Config{}, func(t *testing.T, h *house) {
+		h.restart(deafStore{h.store})
+		h.tenant.Fault(auth0sim.Fault{Op: "rotate", Times: 1, Lose: auth0sim.LoseBefore})
+		h.tenant.Fault(auth0sim.Fault{Op: "list", After: 2, Times: 3, Delay: 3 * time.Second}) // holds the second try up, to 21 s after the claim
+		r := h.ask(approval.Rotate, "")
+		h.approve(r.ID)
+		h.await(r.ID, approval.Done)
+		h.wantEffects(1, 0)
+		var intents []time.Duration
+		for _, e := range h.story(r.ID) {
+			if e.Kind == audit.Intended {
+				intents = append(intents, e.Time.Sub(r.AskedAt).Round(time.Second))
+			}
+		}
+		if len(intents) != 2 || intents[1] < h.carrier.Timing.Lease {
+			t.Errorf("intents after %v; the second has to wait for a new claim", intents)
+		}
+	})
 }

@@ -258,3 +258,20 @@ func (h *house) awaitEntry(id approval.ID, want audit.Kind) {
 		}
 	}
 }
+
+// restart starts the carrier again, over a store that misbehaves.
+func (h *house) restart(s approval.Store) {
+	h.stop()
+	c := *h.carrier
+	c.Store = s
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.Run(ctx)
+	}()
+	h.stop = func() {
+		cancel()
+		<-done
+	}
+}

@@ -174,8 +174,11 @@ func (w *work) follow(ctx context.Context, r Request, write Action, a attempts, 
 		return w.end(ctx, r, Voided, look, "The keys are not as they were when this was asked for. Nothing was applied; ask again.")
 	case refused, notTaken:
 		why := "Auth0 did not take it; the answers were lost."
-		if v == refused {
+		switch {
+		case v == refused:
 			why = refusalWords(a.last)
+		case a.tries == 0:
+			why = "It could not be sent to Auth0."
 		}
 		if afterRotation {
 			return w.end(ctx, r, Halted, look, "Rotated. The key is not revoked: "+why)

@@ -25,6 +25,9 @@ func (w *work) write(ctx context.Context, r Request, write Action, a attempts) (
 		return 0, false, fmt.Errorf("fetching a token: %w", err)
 	}
 
+	if !w.leased() {
+		return nextTry, false, errors.New("the lease was not renewed in time") // soon lost, and claimed anew
+	}
 	step := &audit.Step{Write: string(write), KID: r.KID, Attempt: a.intents + 1}
 	intent := w.entry(r, audit.Intended, "")
 	intent.Cause = fmt.Sprintf("intent:%s:%s:%d", r.ID, write, step.Attempt)
@@ -54,24 +57,22 @@ func (w *work) write(ctx context.Context, r Request, write Action, a attempts) (
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), w.Timing.WriteTimeout)
 	defer cancel()
 	pause := time.Duration(0)
-	if write == Revoke && answer.Status/100 != 2 {
-		pause = revokePause
+	if !answer.Sent || write == Revoke && answer.Status/100 != 2 {
+		pause = nextTry
 	}
 	return pause, false, w.move(ctx, r, Working, e)
 }
 
-// revokePause keeps the few tries of a revoke from being spent within one hiccup of
-// Auth0's.
-const revokePause = 2 * time.Second
+// nextTry keeps the few tries from being spent within one hiccup.
+const nextTry = 2 * time.Second
 
 // send sends the write, unless the claim or the intent is no longer fresh: another
 // process may then hold the request, and two writes would be on their way.
 func (w *work) send(ctx context.Context, r Request, write Action, intended time.Time) *audit.Answer {
-	now := w.Now()
-	if !within(w.lease.at(), now, w.Timing.Lease*2/3) {
+	if !w.leased() {
 		return &audit.Answer{Words: "not sent: the lease was not renewed in time"}
 	}
-	if !within(intended, now, w.Timing.WriteWithin) {
+	if !within(intended, w.Now(), w.Timing.WriteWithin) {
 		return &audit.Answer{Words: "not sent: the intent was too old"}
 	}
 	var answer mgmt.Answer
@@ -93,6 +94,9 @@ func (w *work) send(ctx context.Context, r Request, write Action, intended time.
 	}
 	return &audit.Answer{Sent: true, Words: err.Error()}
 }
+
+// leased reports whether the claim was renewed recently enough to be sure of it.
+func (w *work) leased() bool { return within(w.lease.at(), w.Now(), w.Timing.Lease*2/3) }
 
 // between waits, after a rotation, for a token that the new key signed, and halts
 // if there is none to be had in time: a tenant whose management tokens cannot be

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -65,6 +66,13 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Store, error
 }
 
 func (s *Store) open(ctx context.Context, path string) (err error) {
+	// What people typed is nobody else's on this host; SQLite gives its other files
+	// the mode of this one.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	f.Close()
 	// With synchronous FULL a commit in WAL mode is on the disk before it returns;
 	// SQLite's default for WAL would lose the last ones at a power cut.
 	if s.write, err = sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)")+"&_txlock=immediate"); err != nil {

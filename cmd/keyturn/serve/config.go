@@ -109,6 +109,23 @@ func fill(prefix string, spec any, faults *Faults) {
 		defer restore()
 	}
 	files(prefix, spec, faults)
+	trim(spec)
+}
+
+// trim takes spaces and empty places out of lists.
+func trim(spec any) {
+	v := reflect.ValueOf(spec).Elem()
+	for i := range v.NumField() {
+		if all, ok := v.Field(i).Interface().([]string); ok && all != nil {
+			var kept []string
+			for _, s := range all {
+				if s = strings.TrimSpace(s); s != "" {
+					kept = append(kept, s)
+				}
+			}
+			v.Field(i).Set(reflect.ValueOf(kept))
+		}
+	}
 }
 
 func unset(name string) (restore func()) {

@@ -73,7 +73,7 @@ func TestWhatIsTaken(t *testing.T) {
 	environ(t, map[string]string{
 		"KEYTURN_SLACK_API_URL":                  "http://127.0.0.1:8080/api",
 		"KEYTURN_REQUESTERS":                     "*",
-		"KEYTURN_CHANNELS":                       "C0ROOM,G0ROOM",
+		"KEYTURN_CHANNELS":                       " C0ROOM, G0ROOM,",
 		"KEYTURN_APPROVAL_TTL":                   "1h",
 		"KEYTURN_MENTION":                        "off",
 		"KEYTURN_TENANTS":                        "prod,staging",
@@ -91,7 +91,7 @@ func TestWhatIsTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.SlackAPIUrl != "http://127.0.0.1:8080/api/" || c.ApprovalTTL != time.Hour || !slices.Equal(c.Requesters, []string{"*"}) {
+	if c.SlackAPIUrl != "http://127.0.0.1:8080/api/" || c.ApprovalTTL != time.Hour || !slices.Equal(c.Requesters, []string{"*"}) || !slices.Equal(c.Channels, []string{"C0ROOM", "G0ROOM"}) {
 		t.Errorf("%+v", c)
 	}
 	if string(c.ByTenant[0].ClientSecret) != "from a file" || baseURL(c.ByTenant[0].JWKSDomains[0]) != "https://login.acme.com" {
