@@ -84,7 +84,7 @@ func status(r approval.Request, story []audit.Entry) string {
 	case approval.Voided:
 		return "⚠️ *Voided*" + ended + ". Nothing was applied."
 	case approval.Failed:
-		return "❌ *Failed*" + ended + ". Nothing was applied."
+		return "❌ *Failed*" + ended + "."
 	case approval.Halted:
 		return "⚠️ *Halted*" + ended + ": rotated, and *the key is not revoked*. Approved" + who(audit.Approved) + "."
 	case approval.InDoubt:

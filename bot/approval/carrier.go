@@ -21,6 +21,7 @@ type Timing struct {
 	NeverBegun   time.Duration // an approval without an intent ends after this
 	NewToken     time.Duration // how long a token signed by the new key is asked for before halting
 	Between      time.Duration // the longest time between the rotation and the intent to revoke
+	Proof        time.Duration // how long the public key sets may still list a revoked key before done is said
 	Unreadable   time.Duration // how long Auth0 may stay unreadable, or a proof outstanding, before in_doubt
 	Doubt        time.Duration // how often a request in doubt is looked at
 }
@@ -31,7 +32,7 @@ func DefaultTiming() Timing {
 		Lease: 30 * time.Second, Renew: 10 * time.Second,
 		WriteWithin: 3 * time.Second, WriteTimeout: 10 * time.Second, Quiet: 15 * time.Second,
 		NeverBegun: 5 * time.Minute, NewToken: 2 * time.Minute, Between: 15 * time.Minute,
-		Unreadable: 30 * time.Minute, Doubt: time.Minute,
+		Proof: time.Minute, Unreadable: 30 * time.Minute, Doubt: time.Minute,
 	}
 }
 

@@ -148,6 +148,34 @@ func TestAnEffectAfterTheQuietTimeIsSeenBeforeTheRevoke(t *testing.T) {
 	})
 }
 
+func TestDoneWaitsForTheKeySets(t *testing.T) {
+	for lag, want := range map[time.Duration]struct {
+		from, to time.Duration
+		words    string
+	}{
+		15 * time.Second: {15 * time.Second, 25 * time.Second, "is gone from the JWKS of acme.test"},
+		time.Hour:        {time.Minute, 70 * time.Second, "still lists the key"},
+	} {
+		inHouse(t, auth0sim.Config{Previous: 1, JWKSMaxAge: lag}, func(t *testing.T, h *house) {
+			r := h.ask(approval.Revoke, h.kid("previous"))
+			began := time.Now()
+			h.approve(r.ID)
+			h.awaitEntry(r.ID, audit.Revoked)
+			if d := time.Since(began); d > time.Second {
+				t.Errorf("lag %v: revoked was said after %v, want at once", lag, d)
+			}
+			h.await(r.ID, approval.Done)
+			if d := time.Since(began); d < want.from || d > want.to {
+				t.Errorf("lag %v: done after %v, want %v to %v", lag, d, want.from, want.to)
+			}
+			story := h.story(r.ID)
+			if note := story[len(story)-1].Note; !strings.Contains(note, want.words) {
+				t.Errorf("lag %v: done says %q", lag, note)
+			}
+		})
+	}
+}
+
 func TestADifferenceVoids(t *testing.T) {
 	for name, change := range map[string]func(h *house){
 		"rotated behind our back": func(h *house) { h.tenant.Rotate() },

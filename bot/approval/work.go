@@ -58,13 +58,17 @@ func (w *work) turn(ctx context.Context) (pause time.Duration, over bool, err er
 	}
 	story, err := w.Store.Story(ctx, w.id)
 	if errors.Is(err, audit.ErrForged) {
-		return w.end(ctx, r, Failed, nil, "An entry of this request is not the one that was sealed. Nothing was sent.")
+		return w.end(ctx, r, Failed, nil, "An entry of this request is not the one that was sealed. Nothing more was sent; look at the tenant's Dashboard.")
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("reading the story: %w", err)
 	}
 	if err := believe(r, story); err != nil {
-		return w.end(ctx, r, Failed, nil, "The database was changed from outside: "+err.Error()+". Nothing more was sent.")
+		to := Failed
+		if last(story, audit.Rotated) != nil && phaseOf(r, story) == revoking {
+			to = Halted
+		}
+		return w.end(ctx, r, to, nil, "The database was changed from outside: "+err.Error()+". Nothing more was sent.")
 	}
 	if approved := last(story, audit.Approved); last(story, audit.Intended) == nil && w.Now().Sub(approved.Time) > w.Timing.NeverBegun {
 		return w.end(ctx, r, Expired, nil, "Approved, and never begun. No key was touched; ask again.")
