@@ -2,6 +2,7 @@ package approval_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -397,4 +398,36 @@ func TestAWriteNeedsALeaseThatWasRenewed(t *testing.T) {
 			t.Errorf("intents after %v; the second has to wait for a new claim", intents)
 		}
 	})
+}
+
+// TestTheListMayLagBehindTheAnswer shows the keys as they were for some looks after
+// Auth0 said that it did what it was asked.
+func TestTheListMayLagBehindTheAnswer(t *testing.T) {
+	for _, action := range approval.Actions {
+		t.Run(string(action), func(t *testing.T) {
+			inHouse(t, auth0sim.Config{Previous: 1}, func(t *testing.T, h *house) {
+				r := h.ask(action, h.kid("previous"))
+				var before []map[string]any
+				for _, k := range h.tenant.Keys() {
+					before = append(before, map[string]any{"kid": k.KID, "cert": k.Cert, k.Role: true})
+				}
+				body, err := json.Marshal(before)
+				if err != nil {
+					t.Fatal(err)
+				}
+				// The looks before the write come first: one to begin, one to decide.
+				h.tenant.Fault(auth0sim.Fault{Op: "list", After: 2, Times: 4, Status: http.StatusOK, Body: string(body)})
+				began := time.Now()
+				h.approve(r.ID)
+				h.await(r.ID, approval.Done)
+				if d := time.Since(began); d < 3*time.Second || d > 10*time.Second {
+					t.Errorf("done after %v, want soon after the list caught up", d)
+				}
+				h.wantEffects(map[bool]int{true: 1}[action != approval.Revoke], map[bool]int{true: 1}[action != approval.Rotate])
+				if _, calls := h.effects("rotate"); calls > 1 {
+					t.Errorf("%d rotates were sent", calls)
+				}
+			})
+		})
+	}
 }

@@ -40,12 +40,12 @@ type attempts struct {
 	last    *audit.Answer // to the last intent; nil: none was recorded
 }
 
-// heard reports whether the last attempt is over for certain: Auth0 answered with
-// success, or the write never left. A refusal is not enough: something between us
-// and Auth0 may have spoken.
-func (a attempts) heard() bool {
-	return a.last != nil && (!a.last.Sent || a.last.Status/100 == 2)
-}
+// unsent reports whether the last attempt never left.
+func (a attempts) unsent() bool { return a.last != nil && !a.last.Sent }
+
+// succeeded reports whether Auth0 answered the last attempt with success. It is a
+// reason to believe a look that shows the effect, and never one to go without.
+func (a attempts) succeeded() bool { return a.last != nil && a.last.Sent && a.last.Status/100 == 2 }
 
 // attemptsOf reads what was tried of a write ("rotate" or "revoke").
 func attemptsOf(story []audit.Entry, write Action) attempts {
@@ -78,14 +78,15 @@ func decideRotate(p audit.Pins, a attempts, keys mgmt.Keys, quiet bool) verdict 
 		}
 		return changed
 	}
-	if !quiet && !a.heard() {
-		return mustWait
-	}
+	took := has(keys, *p.Current, mgmt.RolePrevious) && has(keys, *p.Next, mgmt.RoleCurrent) && namedNext(a, keys)
 	switch {
-	case standsBefore(p, keys):
-		return again(a, rotateTries, hold(p, keys))
-	case has(keys, *p.Current, mgmt.RolePrevious) && has(keys, *p.Next, mgmt.RoleCurrent) && namedNext(a, keys):
+	case took && (quiet || a.succeeded()):
 		return applied
+	case !quiet && !a.unsent():
+		// It may still land. The list may also lag behind an answer of success.
+		return mustWait
+	case standsBefore(p, keys) && !a.succeeded():
+		return again(a, rotateTries, hold(p, keys))
 	}
 	return unexplained
 }
@@ -117,9 +118,15 @@ func decideRevoke(key audit.Pin, current *audit.Pin, a attempts, keys mgmt.Keys,
 	case !has(keys, key, mgmt.RolePrevious):
 		return unexplained
 	}
+	if a.succeeded() && !quiet {
+		return mustWait // the list may lag behind the answer
+	}
 	v := again(a, revokeTries, asPinned)
-	if v == notTaken && !quiet {
-		return mustWait // a revoke that was lost may still land, and "not taken" must be true
+	switch {
+	case v == notTaken && !quiet:
+		return mustWait // what was lost may still land, and "not taken" must be true
+	case v == notTaken && a.succeeded():
+		return unexplained
 	}
 	return v
 }

@@ -73,9 +73,9 @@ func TestRotateIsDecidedByLooking(t *testing.T) {
 		{"502", gateway, before, mustWait, mayWrite},
 		{"502 that took effect", gateway, rotated, mustWait, applied},
 		{"201", said201, rotated, applied, applied},
-		{"201, and nothing happened", said201, before, mayWrite, mayWrite},
-		{"201 of another rotation", other201, rotated, unexplained, unexplained},
-		{"201, and rotated once more", said201, twice, unexplained, unexplained},
+		{"201, and nothing happened", said201, before, mustWait, unexplained},
+		{"201 of another rotation", other201, rotated, mustWait, unexplained},
+		{"201, and rotated once more", said201, twice, mustWait, unexplained},
 		{"429", said429, before, mustWait, refused},
 		{"429 that took effect", said429, rotated, mustWait, applied},
 		{"429, and somebody rotated twice", said429, twice, mustWait, unexplained},
@@ -95,6 +95,7 @@ func TestRotateIsDecidedByLooking(t *testing.T) {
 
 func TestRevokeIsDecidedByLooking(t *testing.T) {
 	lost3 := attempts{intents: 3, tries: 3, last: &audit.Answer{Sent: true}}
+	ok3 := attempts{intents: 3, tries: 3, last: &audit.Answer{Sent: true, Status: 200}}
 	for _, tc := range []struct {
 		name    string
 		a       attempts
@@ -117,7 +118,8 @@ func TestRevokeIsDecidedByLooking(t *testing.T) {
 		{"lost", lost, rotated, pinOf("N"), mayWrite, mayWrite},
 		{"lost, and rotated meanwhile", lost, twice, pinOf("N"), mustWait, notTaken},
 		{"200", said201, revoked, nil, applied, applied},
-		{"200, and nothing happened", said201, rotated, nil, mayWrite, mayWrite},
+		{"200, and nothing happened", said201, rotated, nil, mustWait, mayWrite},
+		{"200 three times, and nothing happened", ok3, rotated, nil, mustWait, unexplained},
 		{"refused", said429, rotated, nil, refused, refused},
 		{"refused, and it took effect", said429, revoked, nil, applied, applied},
 		{"lost three times", lost3, rotated, nil, mustWait, notTaken},

@@ -19,7 +19,7 @@ type work struct {
 	epoch    int64
 	lease    *lease
 	claimed  time.Time
-	gaveUp   time.Time // when the last write of this claim ended without success
+	wrote    time.Time // when the last write of this claim ended, with an answer or without
 	fresh    bool      // the token in use was fetched since the last effect
 	failures int
 }
@@ -30,15 +30,16 @@ func (w *work) backoff() time.Duration {
 	return min(30*time.Second, time.Second<<min(w.failures-1, 5))
 }
 
-// quiet reports whether a write that was given up on can have no effect any more.
+// quiet reports whether what was written can have no effect any more that the list
+// does not show.
 // It is counted anew from each claim: the process before may have died with its
 // write still on the way.
 func (w *work) quiet() bool { return w.quietIn() <= 0 }
 
 func (w *work) quietIn() time.Duration {
 	from := w.claimed
-	if w.gaveUp.After(from) {
-		from = w.gaveUp
+	if w.wrote.After(from) {
+		from = w.wrote
 	}
 	return w.Timing.Quiet - w.Now().Sub(from)
 }
@@ -153,7 +154,11 @@ func (w *work) follow(ctx context.Context, r Request, write Action, a attempts, 
 	case mayWrite:
 		return w.write(ctx, r, write, a)
 	case mustWait:
-		return max(w.quietIn(), 0), false, nil
+		pause := max(w.quietIn(), 0)
+		if a.succeeded() {
+			pause = min(pause, time.Second) // any moment now
+		}
+		return pause, false, nil
 	case applied:
 		kind, note := audit.Rotated, "The next key is in use, and the key before it is previously used."
 		if write == Revoke {

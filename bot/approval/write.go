@@ -44,9 +44,7 @@ func (w *work) write(ctx context.Context, r Request, write Action, a attempts) (
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.Timing.WriteTimeout)
 	defer cancel()
 	answer := w.send(ctx, r, write, began)
-	if answer.Status/100 != 2 {
-		w.gaveUp = w.Now()
-	}
+	w.wrote = w.Now()
 	if write == Revoke {
 		reader.DropToken()
 	}
