@@ -119,6 +119,7 @@ func (b *Bot) Run(ctx context.Context) error {
 	defer b.working.Wait()
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
+	wg.Go(func() { b.checkTrail(inner) })
 	wg.Go(func() { b.workInbox(inner) })
 	wg.Go(func() { b.announceCards(inner) })
 	wg.Go(func() { b.announceTrail(inner) })
@@ -166,6 +167,14 @@ func (b *Bot) identify(ctx context.Context) error {
 		if !sleep(ctx, pause) {
 			return nil
 		}
+	}
+}
+
+// checkTrail tells the operator now, and not in the first incident, if the trail
+// cannot be posted.
+func (b *Bot) checkTrail(ctx context.Context) {
+	if err := b.people.place(ctx, b.AuditChannel, nil); err != nil && ctx.Err() == nil {
+		b.Log.Error().Str("channel", b.AuditChannel).Err(err).Msg("the audit channel cannot be posted in, or others read it; invite the bot, or choose another")
 	}
 }
 

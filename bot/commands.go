@@ -141,13 +141,32 @@ func (b *Bot) prepareAsk(ctx context.Context, who presser, channel string, t tar
 		return none, err
 	}
 	if t.KID != "" || t.Action != approval.Revoke {
-		if no := approval.CheckKey(t.Action, t.KID, keys); no != nil {
+		kid, no := approval.Target(t.Action, t.KID, keys)
+		if no != nil {
 			no.Look = look
 			return none, no
+		}
+		if err := b.isOpen(ctx, t.Tenant, t.Action, kid); err != nil {
+			return none, err
 		}
 	} else if !revocable(look) {
 		return noModal(t.Action, "There is no previously used key, and Auth0 revokes no other. Ask for `/signing-keys rotate-and-revoke` instead."), nil
 	}
 	a := asking{Tenant: t.Tenant, Action: t.Action, Channel: channel, Shown: approval.Shown(look), KID: t.KID}
 	return askModal(a, look, t.Reason, b.Now()), nil
+}
+
+// isOpen returns a refusal if the same is asked for already. The store decides again
+// when it is submitted.
+func (b *Bot) isOpen(ctx context.Context, tenant string, action approval.Action, kid string) error {
+	open, err := b.Trail.OpenRequests(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range open {
+		if r.Tenant == tenant && r.Action == action && r.KID == kid {
+			return &approval.Refusal{Why: approval.AlreadyOpen, Other: &r}
+		}
+	}
+	return nil
 }

@@ -127,19 +127,41 @@ func TestARevokedKeyIsNotRevokedAgain(t *testing.T) {
 
 func TestTheSameIsAskedForOnce(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
+		h.slash("UBOB", "/signing-keys rotate") // before alice asks, so that both fill in
 		card := h.ask("rotate")
-		h.slash("UBOB", "/signing-keys rotate")
 		h.submit("UBOB", map[string]any{"reason": "me too"})
 		wantIn(t, "what bob was told", h.told("UBOB"), "asked for already", "me too")
+		h.slash("UBOB", "/signing-keys rotate")
+		v, _ := h.slack.View("UBOB")
+		wantIn(t, "the modal", slacksim.PlainText(v.Blocks), "asked for already: kt-")
 		if n := len(h.slack.Messages(room)); n != 1 {
 			t.Errorf("%d cards, want 1", n)
 		}
+		h.slack.CloseView("UBOB")
 		h.press("UALICE", card, "cancel")
 		wantIn(t, "the card", h.card(card.TS).Shows(), "Cancelled by @UALICE")
 		h.slash("UBOB", "/signing-keys rotate")
 		h.submit("UBOB", map[string]any{"reason": "now it is free"})
 		if n := len(h.slack.Messages(room)); n != 2 {
 			t.Errorf("%d cards, want 2", n)
+		}
+	})
+}
+
+func TestATrailThatCannotBePostedIsToldAtTheStart(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		h.close()
+		h.slack.AddChannel(slacksim.Channel{ID: trail, Name: "trail", Members: []string{"UALICE"}})
+		h.open()
+		h.rest()
+		wantIn(t, "the log", h.log.String(), "the audit channel cannot be posted in")
+		card := h.ask("revoke")
+		h.press("UBOB", card, "approve")
+		wantIn(t, "the card", h.card(card.TS).Shows(), "Done")
+		h.slack.Invite(trail)
+		time.Sleep(time.Minute)
+		if n := len(h.slack.Messages(trail)); n != 3 {
+			t.Errorf("%d posts after the bot was invited, want 3", n)
 		}
 	})
 }

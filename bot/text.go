@@ -12,11 +12,11 @@ import (
 	"keyturn/bot/audit"
 )
 
-// The rules of text. What people typed, and what Auth0 answered, goes out only as
-// plain or rich text, which has no mention syntax. What keyturn writes itself may be
-// mrkdwn; whatever foreign it contains (a kid, a name) is escaped, and every mrkdwn
-// object is verbatim, so that Slack parses nothing into it. Each text is cut,
-// visibly, to what its block holds.
+// The rules of text. What people typed goes out only as plain or rich text, which has
+// no mention syntax. What keyturn writes itself may be mrkdwn; whatever foreign it
+// contains (a kid, a name, Auth0's words) is escaped, and every mrkdwn object is
+// verbatim, so that Slack parses nothing into it. Each text is cut, visibly, to what
+// its block holds.
 
 const (
 	maxSection = 3000 // characters of a section's text

@@ -55,15 +55,15 @@ func believe(r Request, story []audit.Entry) error {
 	if !reflect.DeepEqual(want, *asked.Change) {
 		return fmt.Errorf("%w: not what was asked for", errNotBelieved)
 	}
-	if target(r.Action, r.Pins) != r.KID || r.KID == "" {
+	if pinned(r.Action, r.Pins) != r.KID || r.KID == "" {
 		return fmt.Errorf("%w: another key", errNotBelieved)
 	}
 	return nil
 }
 
-// target is the key that a change takes out of use; "" where pins are not those of
+// pinned is the key that a change takes out of use; "" where pins are not those of
 // action.
-func target(action Action, p audit.Pins) string {
+func pinned(action Action, p audit.Pins) string {
 	switch {
 	case action == Revoke && p.Key != nil:
 		return p.Key.KID

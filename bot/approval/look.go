@@ -119,10 +119,11 @@ func pinsFor(action Action, kid string, keys mgmt.Keys) (audit.Pins, string, *Re
 	return audit.Pins{Current: pin(current), Next: pin(next), Previous: unrevoked(keys)}, current.KID, nil
 }
 
-// CheckKey returns nil if the keys allow action: for a revoke, on the key kid.
-func CheckKey(action Action, kid string, keys mgmt.Keys) *Refusal {
-	_, _, no := pinsFor(action, kid, keys)
-	return no
+// Target returns the kid of the key that action would take out of use (for a revoke
+// that is kid), or a refusal that says why the keys do not allow it.
+func Target(action Action, kid string, keys mgmt.Keys) (string, *Refusal) {
+	_, kid, no := pinsFor(action, kid, keys)
+	return kid, no
 }
 
 // hold reports whether the keys are still as pinned.
