@@ -116,7 +116,7 @@ func (b *Bot) draw(ctx context.Context, r approval.Request, story []audit.Entry,
 }
 
 func (b *Bot) addLine(ctx context.Context, r approval.Request, e audit.Entry, ts string) error {
-	words, ok := threadLine(e)
+	words, ok := threadLine(e, naming(b.Mention))
 	if !ok {
 		return nil
 	}

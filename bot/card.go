@@ -27,10 +27,11 @@ func card(r approval.Request, story []audit.Entry, b board) (text string, blocks
 	if asked := find(story, audit.Asked); asked != nil && asked.Look != nil {
 		look = asked.Look
 	}
+	name := naming(b.mention)
 	blocks = []slack.Block{
 		header(inWords(r.Action) + " of " + r.Tenant),
-		section(status(r, story)),
-		section(mention(r.Requester) + " asks, because:"),
+		section(status(r, story, name)),
+		section(name(&r.Requester) + " asks, because:"),
 		quote(r.Reason),
 	}
 	if r.Link != "" {
@@ -58,10 +59,10 @@ func card(r approval.Request, story []audit.Entry, b board) (text string, blocks
 }
 
 // status is the line that says how it stands, and who decided.
-func status(r approval.Request, story []audit.Entry) string {
+func status(r approval.Request, story []audit.Entry, name func(*audit.Actor) string) string {
 	who := func(kind audit.Kind) string {
 		if e := find(story, kind); e != nil && e.Actor != nil {
-			return " by " + mention(*e.Actor) + " " + at(e.Time)
+			return " by " + name(e.Actor) + " " + at(e.Time)
 		}
 		return ""
 	}
@@ -181,7 +182,7 @@ func checked(r approval.Request, look *audit.Look, b board) string {
 		}
 	}
 	if r.Prepared {
-		add(true, mention(r.Requester)+" says that the verifiers already have the new key.")
+		add(true, naming(b.mention)(&r.Requester)+" says that the verifiers already have the new key.")
 	} else {
 		add(false, "Nobody said that the applications and APIs that verify this tenant already have the new key.")
 	}

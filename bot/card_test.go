@@ -137,7 +137,7 @@ func TestCards(t *testing.T) {
 
 			var posts []slack.Block
 			for _, e := range story {
-				if line, ok := threadLine(e); ok {
+				if line, ok := threadLine(e, naming(true)); ok {
 					posts = append(posts, section(line))
 				}
 				if isPosted(e.Kind) {
@@ -165,6 +165,31 @@ func TestListsAndModals(t *testing.T) {
 	}
 	golden(t, "modal-explain", slacksim.InModal, explainModal("kt-abcd2345", "C1").Blocks.BlockSet)
 	golden(t, "modal-loading", slacksim.InModal, loadingModal(approval.Revoke).Blocks.BlockSet)
+}
+
+// TestQuiet draws everything with mentions off: only names are left.
+func TestQuiet(t *testing.T) {
+	for _, action := range approval.Actions {
+		for _, state := range approval.States {
+			r, story := told(action, state)
+			_, blocks := card(r, story, board{approvers: []string{"UALICE", "SONCALL"}})
+			for _, e := range story {
+				if line, ok := threadLine(e, naming(false)); ok {
+					blocks = append(blocks, section(line))
+				}
+				_, post := trailPost(e, story, false)
+				blocks = append(blocks, post...)
+			}
+			b, err := json.Marshal(blocks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := strings.ReplaceAll(string(b), `the wrong key, \u003c@UALICE\u003e`, "") // typed, and rich text
+			if strings.Contains(s, `\u003c@U`) || strings.Contains(s, `\u003c!subteam`) {
+				t.Errorf("%s %s mentions somebody: %s", action, state, slacksim.PlainText(b))
+			}
+		}
+	}
 }
 
 // TestManyKeysAndRequestsStillFit draws far more than there should ever be.

@@ -13,18 +13,18 @@ import (
 
 // threadLine is the line that a card's thread gets for an entry; ok is false for an
 // entry that needs none.
-func threadLine(e audit.Entry) (words string, ok bool) {
+func threadLine(e audit.Entry, name func(*audit.Actor) string) (words string, ok bool) {
 	switch e.Kind {
 	case audit.Asked:
 		return "", false // the card itself
 	case audit.Approved:
-		words = "Approved by " + mention(*e.Actor) + "."
+		words = "Approved by " + name(e.Actor) + "."
 	case audit.Denied:
-		words = "Denied by " + mention(*e.Actor) + ". No key was touched."
+		words = "Denied by " + name(e.Actor) + ". No key was touched."
 	case audit.Cancelled:
-		words = "Cancelled by " + mention(*e.Actor) + ". No key was touched."
+		words = "Cancelled by " + name(e.Actor) + ". No key was touched."
 	case audit.Explained:
-		words = mention(*e.Actor) + " says why:"
+		words = name(e.Actor) + " says why:"
 	case audit.Intended:
 		words = doing(e.Step) + " now" + attempt(e.Step) + "."
 	case audit.Answered:
@@ -83,17 +83,7 @@ func isPosted(k audit.Kind) bool { return slices.Contains(posted, k) }
 // same request.
 func trailPost(e audit.Entry, story []audit.Entry, mentions bool) (text string, blocks []slack.Block) {
 	story = until(story, e.Seq) // what came later has posts of its own
-	name := func(a *audit.Actor) string {
-		switch {
-		case a == nil:
-			return "keyturn"
-		case mentions:
-			return mention(*a)
-		case a.Name != "":
-			return "@" + escape(a.Name)
-		}
-		return code(a.User)
-	}
+	name := naming(mentions)
 	var change audit.Change
 	var kid string
 	if asked := find(story, audit.Asked); asked != nil && asked.Change != nil {

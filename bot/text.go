@@ -132,6 +132,22 @@ func short(kid string) string {
 // mention names a person so that Slack tells them.
 func mention(a audit.Actor) string { return "<@" + escape(a.User) + ">" }
 
+// naming returns how people are named: so that Slack tells them, or by the name of
+// the day alone.
+func naming(mentions bool) func(*audit.Actor) string {
+	return func(a *audit.Actor) string {
+		switch {
+		case a == nil:
+			return "keyturn"
+		case mentions:
+			return mention(*a)
+		case a.Name != "":
+			return "@" + escape(a.Name)
+		}
+		return code(a.User)
+	}
+}
+
 // mentionIDs names users and user groups of the configuration.
 func mentionIDs(ids []string) string {
 	out := make([]string, len(ids))
