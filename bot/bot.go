@@ -152,6 +152,8 @@ func (b *Bot) identify(ctx context.Context) error {
 		var said slack.SlackErrorResponse
 		switch {
 		case err == nil && (who.TeamID == "" || strings.HasPrefix(who.TeamID, "E")):
+			// Assumption: an org-wide install is told by the organisation's id in place of
+			// a workspace's.
 			return errors.New("the bot token is of an org-wide install; install keyturn in one workspace")
 		case err == nil:
 			b.people.install = install{Team: who.TeamID, Enterprise: who.EnterpriseID, URL: who.URL}
@@ -220,7 +222,7 @@ func (b *Bot) permalink(channel, ts string) string {
 func (b *Bot) cardLink(ctx context.Context) func(*approval.Request) string {
 	return func(r *approval.Request) string {
 		ts, _, _, err := b.Posts.Card(ctx, r.ID)
-		if err != nil || ts == "" {
+		if err != nil || ts == "" || b.people.install.URL == "" {
 			return code(string(r.ID))
 		}
 		return "<" + b.permalink(r.Channel, ts) + "|" + escape(string(r.ID)) + ">"
