@@ -2,7 +2,6 @@ package approval_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -193,6 +192,9 @@ func TestADifferenceVoids(t *testing.T) {
 					h.approve(r.ID)
 					h.await(r.ID, approval.Voided)
 					h.wantEffects(0, 0)
+					if diff := cmp.Diff([]audit.Kind{audit.Asked, audit.Approved, audit.Voided}, h.kinds(r.ID)); diff != "" {
+						t.Errorf("the story (-want +got):\n%s", diff)
+					}
 				})
 			})
 		}
@@ -224,6 +226,30 @@ func TestATokenOfTheNewKeyComesBeforeTheRevoke(t *testing.T) {
 			t.Errorf("halted after %v, want about 2 minutes", d)
 		}
 	})
+}
+
+func TestATokenOfTheOldKeyIsWaitedOut(t *testing.T) {
+	for lag, want := range map[time.Duration]approval.State{40 * time.Second: approval.Done, 10 * time.Minute: approval.Halted} {
+		inHouse(t, auth0sim.Config{TokenLag: lag}, func(t *testing.T, h *house) {
+			r := h.ask(approval.RotateAndRevoke, "")
+			h.approve(r.ID)
+			h.await(r.ID, want)
+			var rotated, revoking time.Time
+			for _, e := range h.story(r.ID) {
+				switch {
+				case e.Kind == audit.Rotated:
+					rotated = e.Time
+				case e.Kind == audit.Intended && e.Step.Write == string(approval.Revoke):
+					revoking = e.Time
+				}
+			}
+			if want == approval.Halted {
+				h.wantEffects(1, 0)
+			} else if d := revoking.Sub(rotated); d < lag {
+				t.Errorf("the revoke was intended %v after the rotation, and tokens were signed by the old key for %v", d, lag)
+			}
+		})
+	}
 }
 
 func TestAnApprovalDoesNotOutliveItsMoment(t *testing.T) {
@@ -407,16 +433,8 @@ func TestTheListMayLagBehindTheAnswer(t *testing.T) {
 		t.Run(string(action), func(t *testing.T) {
 			inHouse(t, auth0sim.Config{Previous: 1}, func(t *testing.T, h *house) {
 				r := h.ask(action, h.kid("previous"))
-				var before []map[string]any
-				for _, k := range h.tenant.Keys() {
-					before = append(before, map[string]any{"kid": k.KID, "cert": k.Cert, k.Role: true})
-				}
-				body, err := json.Marshal(before)
-				if err != nil {
-					t.Fatal(err)
-				}
 				// The looks before the write come first: one to begin, one to decide.
-				h.tenant.Fault(auth0sim.Fault{Op: "list", After: 2, Times: 4, Status: http.StatusOK, Body: string(body)})
+				h.tenant.Fault(auth0sim.Fault{Op: "list", After: 2, Times: 4, Status: http.StatusOK, Body: h.list()})
 				began := time.Now()
 				h.approve(r.ID)
 				h.await(r.ID, approval.Done)
@@ -430,4 +448,17 @@ func TestTheListMayLagBehindTheAnswer(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestARevocationThatIsGoneAgainIsInDoubt(t *testing.T) {
+	inHouse(t, auth0sim.Config{Previous: 1, JWKSMaxAge: time.Hour}, func(t *testing.T, h *house) {
+		r := h.ask(approval.Revoke, h.kid("previous"))
+		before := h.list()
+		h.approve(r.ID)
+		h.awaitEntry(r.ID, audit.Revoked) // the proof waits for the key set
+		h.tenant.Fault(auth0sim.Fault{Op: "list", Status: http.StatusOK, Body: before})
+		h.await(r.ID, approval.InDoubt)
+		h.tenant.ClearFaults()
+		h.await(r.ID, approval.Done)
+	})
 }

@@ -3,6 +3,7 @@ package approval_test
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -274,4 +275,18 @@ func (h *house) restart(s approval.Store) {
 		cancel()
 		<-done
 	}
+}
+
+// list is the list of keys as Auth0 would answer now.
+func (h *house) list() string {
+	h.t.Helper()
+	var keys []map[string]any
+	for _, k := range h.tenant.Keys() {
+		keys = append(keys, map[string]any{"kid": k.KID, "cert": k.Cert, k.Role: true})
+	}
+	b, err := json.Marshal(keys)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return string(b)
 }

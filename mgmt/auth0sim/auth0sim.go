@@ -31,6 +31,7 @@ type Config struct {
 	ClientSecret string           // "": sim-secret
 	Scopes       []string         // of the tokens; nil: read:, create: and update:signing_keys
 	JWKSMaxAge   time.Duration    // how long the public key set lags behind a change; 0: not at all
+	TokenLag     time.Duration    // how long after a rotation tokens are still signed by the key before; an assumption that Auth0 may do so
 	Dense        bool             // answer with every flag and date; otherwise sparse, as Auth0 does
 	Previous     int              // how many unrevoked previously used keys there are at first
 }

@@ -49,9 +49,7 @@ func (t *Tenant) token(c *call) *answer {
 		return oauthError(http.StatusForbidden, "access_denied", "Service not found: "+given.Audience)
 	}
 	now := t.cfg.Now()
-	t.mu.Lock()
-	signer := t.inRole("current")
-	t.mu.Unlock()
+	signer := t.signer(now)
 	scope := strings.Join(t.cfg.Scopes, " ")
 	tok := jwt.NewWithClaims(jwt.SigningMethodRS256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
@@ -69,6 +67,19 @@ func (t *Tenant) token(c *call) *answer {
 	return ok(http.StatusOK, map[string]any{
 		"access_token": signed, "token_type": "Bearer", "expires_in": int(lifetime / time.Second), "scope": scope,
 	})
+}
+
+// signer is the key that signs a token now.
+func (t *Tenant) signer(now time.Time) *signingKey {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	current := t.inRole("current")
+	for _, k := range t.keys {
+		if k.role() == "previous" && k.until.Equal(current.since) && now.Sub(current.since) < t.cfg.TokenLag {
+			return k
+		}
+	}
+	return current
 }
 
 func oauthError(status int, code, description string) *answer {
