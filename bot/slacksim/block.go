@@ -10,51 +10,59 @@ import (
 // Surface is where blocks are shown.
 type Surface int
 
+// The surfaces that keyturn uses.
 const (
 	OnMessage Surface = iota
 	InModal
 )
 
 // CheckBlocks returns what Slack would refuse of blocks, each problem with a JSON
-// pointer to its place; nil: nothing. It knows the blocks and elements that keyturn
-// may use; another one is a problem.
+// pointer to its place; nil: nothing. It knows the blocks and elements that keyturn may
+// use; another one is a problem, and so is a property that it does not know. Lengths
+// are in characters.
 func CheckBlocks(blocks json.RawMessage, where Surface) []string {
 	var p problems
-	var all []any
-	if err := json.Unmarshal(blocks, &all); err != nil {
-		return []string{"no list of blocks"}
-	}
-	limit := 50
-	if where == InModal {
-		limit = 100
-	}
-	if len(all) > limit {
-		p.add("", "at most %d blocks, and there are %d", limit, len(all))
-	}
-	ids := map[string]bool{}
-	for i, b := range all {
-		at, o := fmt.Sprintf("/%d", i), obj(b)
-		if id := str(o["block_id"]); id != "" {
-			if ids[id] {
-				p.add(at+"/block_id", "%q is there twice", id)
-			}
-			ids[id] = true
-			p.length(at+"/block_id", id, 255)
-		}
-		p.block(at, o, where)
-	}
-	return p
+	p.blocks(blocks, where)
+	return p.all
 }
 
-type problems []string
+// problems is what was found, under the place where the blocks are.
+type problems struct {
+	root string
+	all  []string
+}
 
 func (p *problems) add(at, format string, a ...any) {
-	*p = append(*p, fmt.Sprintf("[ERROR] %s [json-pointer:/blocks%s]", fmt.Sprintf(format, a...), at))
+	problem := fmt.Sprintf(format, a...)
+	p.all = append(p.all, fmt.Sprintf("[ERROR] %s [json-pointer:%s%s]", problem, p.root, at))
 }
 
 func (p *problems) length(at, s string, limit int) {
 	if n := utf8.RuneCountInString(s); n > limit {
 		p.add(at, "must be at most %d characters, and has %d", limit, n)
+	}
+}
+
+// required checks a string that must be there.
+func (p *problems) required(at string, o map[string]any, name string, limit int) {
+	if str(o[name]) == "" {
+		p.add(at+"/"+name, "must be at least 1 character")
+	}
+	p.length(at+"/"+name, str(o[name]), limit)
+}
+
+func (p *problems) count(at string, n, least, most int) {
+	if n < least || n > most {
+		p.add(at, "must be %d to %d, and there are %d", least, most, n)
+	}
+}
+
+// only checks that an object has no other properties than type and those named.
+func (p *problems) only(at string, o map[string]any, names ...string) {
+	for _, name := range sortedKeys(o) {
+		if name != "type" && !slices.Contains(names, name) {
+			p.add(at, "invalid additional property: %s", name)
+		}
 	}
 }
 
@@ -65,48 +73,96 @@ func (p *problems) text(at string, v any, limit int, plain bool) {
 	switch {
 	case o == nil:
 		p.add(at, "must be a text object")
-	case kind != "plain_text" && kind != "mrkdwn":
+		return
+	case kind != "plain_text" && (plain || kind != "mrkdwn"):
 		p.add(at+"/type", "unsupported type %q", kind)
-	case plain && kind != "plain_text":
-		p.add(at+"/type", "must be plain_text")
-	case kind == "plain_text" && o["verbatim"] == true:
-		p.add(at+"/verbatim", "is not allowed in plain_text")
-	case kind == "mrkdwn" && o["emoji"] == true:
-		p.add(at+"/emoji", "is not allowed in mrkdwn")
+	case kind == "plain_text":
+		p.only(at, o, "text", "emoji")
+	default:
+		p.only(at, o, "text", "verbatim")
 	}
-	if str(o["text"]) == "" {
-		p.add(at+"/text", "must be at least 1 character")
-	}
-	p.length(at+"/text", str(o["text"]), limit)
+	p.required(at, o, "text", limit)
 }
 
-func (p *problems) block(at string, o map[string]any, where Surface) {
-	switch kind := str(o["type"]); kind {
+func (p *problems) optionalText(at string, o map[string]any, name string, limit int) {
+	if o[name] != nil {
+		p.text(at+"/"+name, o[name], limit, true)
+	}
+}
+
+func (p *problems) blocks(blocks json.RawMessage, where Surface) {
+	var all []any
+	if json.Unmarshal(blocks, &all) != nil {
+		p.add("/blocks", "must be a list")
+		return
+	}
+	limit := 50
+	if where == InModal {
+		limit = 100
+	}
+	if len(all) > limit {
+		p.add("/blocks", "must be at most %d, and there are %d", limit, len(all))
+	}
+	ids, tables := map[string]bool{}, 0
+	for i, b := range all {
+		at, o := fmt.Sprintf("/blocks/%d", i), obj(b)
+		if id := str(o["block_id"]); id != "" {
+			if ids[id] {
+				p.add(at+"/block_id", "%q is there twice", id)
+			}
+			ids[id] = true
+			p.length(at+"/block_id", id, 255)
+		}
+		kind := str(o["type"])
+		if kind == "table" {
+			tables++
+		}
+		switch {
+		case blockProperties[kind] == nil:
+			p.add(at+"/type", "unsupported block %q", kind)
+			continue
+		case where == OnMessage && kind == "input": // Slack takes it; keyturn asks in modals alone
+			p.add(at+"/type", "an input block is not expected in a message")
+		case where == InModal && kind == "table": // assumption
+			p.add(at+"/type", "a table is not expected in a modal")
+		}
+		p.only(at, o, append([]string{"block_id"}, blockProperties[kind]...)...)
+		p.block(at, kind, o)
+	}
+	if tables > 1 {
+		p.add("/blocks", "must be at most one table, and there are %d", tables)
+	}
+}
+
+// blockProperties are the blocks that keyturn may use.
+var blockProperties = map[string][]string{
+	"actions":   {"elements"},
+	"context":   {"elements"},
+	"divider":   {},
+	"header":    {"text", "level"},
+	"image":     {"image_url", "alt_text", "title"},
+	"input":     {"label", "element", "hint", "optional", "dispatch_action"},
+	"rich_text": {"elements"},
+	"section":   {"text", "fields", "accessory", "expand"},
+	"table":     {"rows", "column_settings"},
+}
+
+var (
+	pressable = []string{"button", "overflow", "static_select", "checkboxes", "radio_buttons"}
+	fillable  = []string{"plain_text_input", "static_select", "checkboxes", "radio_buttons"}
+)
+
+func (p *problems) block(at, kind string, o map[string]any) {
+	elements := list(o["elements"])
+	switch kind {
 	case "section":
-		fields := list(o["fields"])
-		if o["text"] == nil && len(fields) == 0 {
-			p.add(at, "a section needs text or fields")
-		}
-		if o["text"] != nil {
-			p.text(at+"/text", o["text"], 3000, false)
-		}
-		if len(fields) > 10 {
-			p.add(at+"/fields", "at most 10, and there are %d", len(fields))
-		}
-		for i, f := range fields {
-			p.text(fmt.Sprintf("%s/fields/%d", at, i), f, 2000, false)
-		}
-		if o["accessory"] != nil {
-			p.element(at+"/accessory", obj(o["accessory"]), []string{"button", "overflow", "static_select", "checkboxes", "radio_buttons", "image"})
-		}
+		p.section(at, o)
 	case "header":
 		p.text(at+"/text", o["text"], 150, true)
-	case "divider":
 	case "image":
-		p.required(at, o, "alt_text", 2000)
-		p.required(at, o, "image_url", 3000)
+		p.image(at, o)
+		p.optionalText(at, o, "title", 2000)
 	case "context":
-		elements := list(o["elements"])
 		p.count(at+"/elements", len(elements), 1, 10)
 		for i, e := range elements {
 			here := fmt.Sprintf("%s/elements/%d", at, i)
@@ -117,145 +173,108 @@ func (p *problems) block(at string, o map[string]any, where Surface) {
 			}
 		}
 	case "actions":
-		elements := list(o["elements"])
 		p.count(at+"/elements", len(elements), 1, 25)
-		seen := []string{}
+		ids := map[string]bool{}
 		for i, e := range elements {
 			here := fmt.Sprintf("%s/elements/%d", at, i)
 			id := str(obj(e)["action_id"])
-			if slices.Contains(seen, id) {
+			if id != "" && ids[id] {
 				p.add(here+"/action_id", "%q is there twice in the block", id)
 			}
-			seen = append(seen, id)
-			p.element(here, obj(e), []string{"button", "overflow", "static_select", "checkboxes", "radio_buttons"})
+			ids[id] = true
+			p.element(here, obj(e), pressable)
 		}
 	case "input":
 		p.text(at+"/label", o["label"], 2000, true)
-		if o["hint"] != nil {
-			p.text(at+"/hint", o["hint"], 2000, true)
-		}
-		p.element(at+"/element", obj(o["element"]), []string{"plain_text_input", "static_select", "checkboxes", "radio_buttons"})
+		p.optionalText(at, o, "hint", 2000)
+		p.element(at+"/element", obj(o["element"]), fillable)
 	case "rich_text":
-		elements := list(o["elements"])
-		p.count(at+"/elements", len(elements), 1, 1000) // assumption: Slack names no limit
+		if len(elements) == 0 {
+			p.add(at+"/elements", "must be at least 1")
+		}
 		for i, e := range elements {
-			p.rich(fmt.Sprintf("%s/elements/%d", at, i), obj(e))
+			p.richText(fmt.Sprintf("%s/elements/%d", at, i), obj(e))
 		}
-	default:
-		p.add(at+"/type", "unsupported block %q", kind)
-	}
-	if where == OnMessage && str(o["type"]) == "input" {
-		p.add(at, "an input block is not expected here") // keyturn asks in modals alone
+	case "table":
+		p.table(at, o)
 	}
 }
 
-func (p *problems) count(at string, n, least, most int) {
-	if n < least || n > most {
-		p.add(at, "must be %d to %d, and there are %d", least, most, n)
+func (p *problems) section(at string, o map[string]any) {
+	fields := list(o["fields"])
+	if o["text"] == nil && len(fields) == 0 {
+		p.add(at, "must have text or fields")
+	}
+	if o["text"] != nil {
+		p.text(at+"/text", o["text"], 3000, false)
+	}
+	if o["fields"] != nil {
+		p.count(at+"/fields", len(fields), 1, 10)
+	}
+	for i, f := range fields {
+		p.text(fmt.Sprintf("%s/fields/%d", at, i), f, 2000, false)
+	}
+	if o["accessory"] != nil {
+		p.element(at+"/accessory", obj(o["accessory"]), append([]string{"image"}, pressable...))
 	}
 }
 
-func (p *problems) required(at string, o map[string]any, name string, limit int) {
-	if str(o[name]) == "" {
-		p.add(at+"/"+name, "is required")
-	}
-	p.length(at+"/"+name, str(o[name]), limit)
+func (p *problems) image(at string, o map[string]any) {
+	p.required(at, o, "image_url", 3000)
+	p.required(at, o, "alt_text", 2000)
 }
 
-func (p *problems) element(at string, e map[string]any, allowed []string) {
-	kind := str(e["type"])
-	if !slices.Contains(allowed, kind) {
-		p.add(at+"/type", "unsupported element %q", kind)
-		return
-	}
-	p.length(at+"/action_id", str(e["action_id"]), 255)
-	if e["placeholder"] != nil {
-		p.text(at+"/placeholder", e["placeholder"], 150, true)
-	}
-	if c := obj(e["confirm"]); c != nil {
-		p.text(at+"/confirm/title", c["title"], 100, true)
-		p.text(at+"/confirm/text", c["text"], 300, false)
-		p.text(at+"/confirm/confirm", c["confirm"], 30, true)
-		p.text(at+"/confirm/deny", c["deny"], 30, true)
-	}
-	switch kind {
-	case "button":
-		p.text(at+"/text", e["text"], 75, true)
-		p.length(at+"/value", str(e["value"]), 2000)
-		p.length(at+"/url", str(e["url"]), 3000)
-		if s := str(e["style"]); s != "" && s != "primary" && s != "danger" {
-			p.add(at+"/style", "unsupported style %q", s)
-		}
-	case "image":
-		p.required(at, e, "alt_text", 2000)
-		p.required(at, e, "image_url", 3000)
-	case "plain_text_input":
-		limit := number(e["max_length"])
-		if limit < 0 || limit > 3000 {
-			p.add(at+"/max_length", "must be 1 to 3000")
-		}
-		if initial := str(e["initial_value"]); limit > 0 {
-			p.length(at+"/initial_value", initial, limit)
-		} else {
-			p.length(at+"/initial_value", initial, 3000)
-		}
-	case "overflow":
-		p.options(at, e, 1, 5)
-	case "static_select":
-		p.options(at, e, 1, 100)
-	case "checkboxes", "radio_buttons":
-		p.options(at, e, 1, 10)
-	}
-}
-
-func (p *problems) options(at string, e map[string]any, least, most int) {
-	all := list(e["options"])
-	p.count(at+"/options", len(all), least, most)
-	for i, v := range all {
-		here, o := fmt.Sprintf("%s/options/%d", at, i), obj(v)
-		p.text(here+"/text", o["text"], 75, false)
-		p.length(here+"/value", str(o["value"]), 75)
-		if o["description"] != nil {
-			p.text(here+"/description", o["description"], 75, false)
-		}
-	}
-	for _, v := range append(list(e["initial_options"]), e["initial_option"]) {
-		if v == nil {
-			continue
-		}
-		if !slices.ContainsFunc(all, func(o any) bool { return str(obj(o)["value"]) == str(obj(v)["value"]) }) {
-			p.add(at+"/initial_option", "is none of the options")
+// table checks the size of a table, and that its cells are of a known kind.
+func (p *problems) table(at string, o map[string]any) {
+	rows := list(o["rows"])
+	p.count(at+"/rows", len(rows), 1, 100)
+	p.count(at+"/column_settings", len(list(o["column_settings"])), 0, 20)
+	for i, r := range rows {
+		cells := list(r)
+		p.count(fmt.Sprintf("%s/rows/%d", at, i), len(cells), 1, 20)
+		for j, c := range cells {
+			here := fmt.Sprintf("%s/rows/%d/%d", at, i, j)
+			switch cell := obj(c); str(cell["type"]) {
+			case "raw_text":
+				p.required(here, cell, "text", 3000)
+			case "rich_text":
+				p.block(here, "rich_text", cell)
+			default:
+				p.add(here+"/type", "unsupported cell %q", str(cell["type"]))
+			}
 		}
 	}
 }
 
-func (p *problems) rich(at string, o map[string]any) {
-	kind := str(o["type"])
-	elements := list(o["elements"])
-	switch kind {
-	case "rich_text_list":
-		for i, e := range elements {
-			p.rich(fmt.Sprintf("%s/elements/%d", at, i), obj(e))
-		}
-		return
-	case "rich_text_section", "rich_text_preformatted", "rich_text_quote":
-	default:
-		p.add(at+"/type", "unsupported rich text %q", kind)
-		return
+// withIDs returns blocks with the ids that Slack gives to blocks and elements that the
+// app gave none.
+func withIDs(blocks json.RawMessage) []any {
+	var all []any
+	if json.Unmarshal(blocks, &all) != nil {
+		return nil
 	}
-	for i, v := range elements {
-		here, e := fmt.Sprintf("%s/elements/%d", at, i), obj(v)
-		needs, known := map[string]string{
-			"text": "text", "link": "url", "user": "user_id", "usergroup": "usergroup_id", "channel": "channel_id",
-			"emoji": "name", "broadcast": "range", "date": "format",
-		}[str(e["type"])]
-		switch {
-		case !known:
-			p.add(here+"/type", "unsupported rich text element %q", str(e["type"]))
-		case str(e[needs]) == "":
-			p.add(here+"/"+needs, "must be at least 1 character")
+	name := func(o map[string]any, key, format string, a ...any) {
+		if o != nil && str(o[key]) == "" {
+			o[key] = fmt.Sprintf(format, a...)
 		}
 	}
+	for i, b := range all {
+		o := obj(b)
+		name(o, "block_id", "block%d", i)
+		switch str(o["type"]) {
+		case "actions":
+			for j, e := range list(o["elements"]) {
+				name(obj(e), "action_id", "action%d.%d", i, j)
+			}
+		case "section":
+			if a := obj(o["accessory"]); str(a["type"]) != "image" {
+				name(a, "action_id", "action%d", i)
+			}
+		case "input":
+			name(obj(o["element"]), "action_id", "action%d", i)
+		}
+	}
+	return all
 }
 
 // obj, list, str and number read what may be anything.

@@ -1,12 +1,22 @@
 // Package slacksim is a Slack workspace as seen on the wire: Socket Mode, the Web API
-// methods that keyturn calls, and people who type, press and submit. It is for tests,
-// and for trying keyturn out without an account.
+// methods that keyturn calls and a few beside them, and people who type, press and
+// submit. It is for tests, and for trying keyturn out without an account.
 //
-// Never use it for anything real: it keeps nothing, and its tokens are known. It knows
-// only what keyturn needs, and is strict about that: Block Kit's limits, scopes and
-// commands from the manifest, membership of channels, trigger ids that live 3 s and
-// work once, response URLs that work five times. What Slack's documentation does not
-// say is an assumption, marked so at its place.
+// Never use it for anything real: it keeps nothing, its tokens are known, and whoever
+// reaches it may do everything.
+//
+// It is strict where Slack is known to be: Block Kit's limits, scopes and commands as
+// the manifest says, who is in a channel, trigger ids that live 3 s and work once,
+// response URLs that work five times within half an hour, acks that count only in time,
+// below 20,480 bytes and on the socket that brought the envelope. Nothing is delivered
+// twice: Slack retries events only, and keyturn has none.
+//
+// It has no rate limits but those that Fault sets, no events, no files, no threads for
+// commands, no Enterprise Grid, no direct message by user id, and a view_closed is not
+// sent. The history of a conversation cannot be read over the Web API.
+//
+// What Slack does not document is marked as an assumption where it is decided. On the
+// whole: the stricter guess, so that what works here has more chance to work there.
 //
 // It imports nothing of keyturn's and no Slack library, so that both sides cannot be
 // wrong together.
@@ -14,7 +24,7 @@ package slacksim
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -33,10 +43,15 @@ const (
 	BotID  = "U0KEYTURN" // the app's bot user
 )
 
+const (
+	appBotID = "B0KEYTURN" // the app as the author of messages
+	teamURL  = "https://sim.slack.example/"
+)
+
 // Config is what a workspace is made of.
 type Config struct {
 	Now      func() time.Time // nil: time.Now
-	Manifest []byte           // of the app: its commands and scopes
+	Manifest []byte           // of the app: its commands, scopes and settings
 	AppToken string           // "": xapp-1-A0KEYTURN-1-sim
 	BotToken string           // "": xoxb-sim
 }
@@ -45,12 +60,14 @@ type Config struct {
 // use.
 type Workspace struct {
 	cfg      Config
-	commands map[string]commandSpec
-	scopes   []string
+	app      app
 	listener *pipeListener
 	server   *http.Server
+	done     chan struct{}  // closed by Close
+	running  sync.WaitGroup // the server, and a count for each socket
 
 	mu        sync.Mutex
+	closed    bool
 	people    map[string]Person
 	channels  map[string]*Channel
 	groups    map[string][]string
@@ -60,23 +77,72 @@ type Workspace struct {
 	triggers  map[string]*trigger
 	urls      map[string]*responseURL
 	tickets   map[string]bool
-	sockets   []*conn
-	turn      int // which socket gets the next envelope
+	sockets   []*conn        // those that may get an envelope
+	open      map[*conn]bool // those whose connection stands, closed or not
+	joined    int            // sockets so far
+	turn      int            // which socket gets the next envelope
+	waiting   map[string]*sent
 	faults    []*Fault
 	history   []Call
 	acks      []Ack
-	host      string // under which the app calls us
+	ends      []End
+	host      string // under which the app called us last
 	last      int64  // microseconds of the last ts
 	number    int    // of ids given out
 	changed   chan struct{}
 }
 
-type commandSpec struct {
-	Command string `yaml:"command"`
-	Escape  bool   `yaml:"should_escape"`
+// app is the app as its manifest describes it.
+type app struct {
+	commands    map[string]command
+	scopes      []string
+	interactive bool
 }
 
-// New returns a workspace in which the app of the manifest is installed.
+type command struct {
+	Name   string `yaml:"command"`
+	Escape bool   `yaml:"should_escape"`
+}
+
+// readManifest reads what the workspace needs to know of the app.
+func readManifest(manifest []byte) (app, error) {
+	var m struct {
+		Features struct {
+			Commands []command `yaml:"slash_commands"`
+		} `yaml:"features"`
+		OAuth struct {
+			Scopes struct {
+				Bot []string `yaml:"bot"`
+			} `yaml:"scopes"`
+		} `yaml:"oauth_config"`
+		Settings struct {
+			SocketMode    bool `yaml:"socket_mode_enabled"`
+			Interactivity struct {
+				Enabled bool `yaml:"is_enabled"`
+			} `yaml:"interactivity"`
+		} `yaml:"settings"`
+	}
+	if err := yaml.Unmarshal(manifest, &m); err != nil {
+		return app{}, err
+	}
+	a := app{
+		commands: map[string]command{}, scopes: m.OAuth.Scopes.Bot,
+		interactive: m.Settings.Interactivity.Enabled,
+	}
+	for _, c := range m.Features.Commands {
+		a.commands[c.Name] = c
+	}
+	switch {
+	case !m.Settings.SocketMode:
+		return app{}, errors.New("socket mode is off")
+	case len(a.commands) > 0 && !slices.Contains(a.scopes, "commands"):
+		return app{}, errors.New("there are commands, but not the scope commands")
+	}
+	return a, nil
+}
+
+// New returns a workspace in which the app of the manifest is installed. An error means
+// that the manifest cannot be read, or is of no app that speaks Socket Mode.
 func New(cfg Config) (*Workspace, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -87,50 +153,44 @@ func New(cfg Config) (*Workspace, error) {
 	if cfg.BotToken == "" {
 		cfg.BotToken = "xoxb-sim"
 	}
-	var m struct {
-		Features struct {
-			Commands []commandSpec `yaml:"slash_commands"`
-		} `yaml:"features"`
-		OAuth struct {
-			Scopes struct {
-				Bot []string `yaml:"bot"`
-			} `yaml:"scopes"`
-		} `yaml:"oauth_config"`
-		Settings struct {
-			SocketMode bool `yaml:"socket_mode_enabled"`
-		} `yaml:"settings"`
-	}
-	if err := yaml.Unmarshal(cfg.Manifest, &m); err != nil {
+	a, err := readManifest(cfg.Manifest)
+	if err != nil {
 		return nil, fmt.Errorf("reading the manifest: %w", err)
 	}
-	if !m.Settings.SocketMode {
-		return nil, fmt.Errorf("reading the manifest: socket mode is off")
-	}
 	w := &Workspace{
-		cfg: cfg, commands: map[string]commandSpec{}, scopes: m.OAuth.Scopes.Bot, listener: newPipeListener(),
+		cfg: cfg, app: a, listener: newPipeListener(), done: make(chan struct{}),
 		people: map[string]Person{}, channels: map[string]*Channel{}, groups: map[string][]string{},
-		messages: map[string][]*Message{}, views: map[string][]*View{}, triggers: map[string]*trigger{},
-		urls: map[string]*responseURL{}, tickets: map[string]bool{}, changed: make(chan struct{}),
-	}
-	for _, c := range m.Features.Commands {
-		w.commands[c.Command] = c
+		messages: map[string][]*Message{}, views: map[string][]*View{},
+		triggers: map[string]*trigger{}, urls: map[string]*responseURL{}, tickets: map[string]bool{},
+		open: map[*conn]bool{}, waiting: map[string]*sent{}, changed: make(chan struct{}),
 	}
 	w.AddPerson(Person{ID: BotID, Name: "keyturn", Bot: true})
 	w.server = &http.Server{Handler: w}
-	go w.server.Serve(w.listener)
+	w.running.Go(func() { w.server.Serve(w.listener) })
 	return w, nil
 }
 
 // Dial returns an in-memory connection to the workspace, whatever addr says. It works
-// inside a testing/synctest bubble.
+// inside a testing/synctest bubble. An error means that the workspace is closed, or is
+// ctx's.
 func (w *Workspace) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return w.listener.dial(ctx)
 }
 
-// Close cuts all connections.
+// Close cuts all connections, and returns once the sockets' goroutines have ended. No
+// socket is opened afterwards. It may be called again.
 func (w *Workspace) Close() {
-	w.Drop()
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.done)
+	}
+	for c := range w.open {
+		c.ws.Close()
+	}
+	w.mu.Unlock()
 	w.server.Close()
+	w.running.Wait()
 }
 
 // ServeHTTP is the workspace on the wire: the Web API under /api/, sockets under
@@ -142,136 +202,17 @@ func (w *Workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/link":
 		w.serveSocket(rw, r)
 	case strings.HasPrefix(r.URL.Path, "/response/"):
-		w.serveResponse(rw, r)
+		w.serveResponse(rw, r, strings.TrimPrefix(r.URL.Path, "/response/"))
 	default:
 		http.NotFound(rw, r)
 	}
 }
 
-// Person is somebody in the workspace, or somebody of another who is seen here.
-type Person struct {
-	ID, Name           string
-	Guest              bool // of several channels
-	SingleChannelGuest bool
-	Deactivated        bool
-	Bot                bool
-	AppUser            bool
-	Stranger           bool   // of another workspace, and without a channel in common
-	Team               string // "": this workspace; another: Slack Connect
-	Enterprise         string
-}
-
-// Channel is a place to write in.
-type Channel struct {
-	ID, Name      string
-	Members       []string // the bot among them once it is invited
-	Private       bool
-	DirectMessage bool
-	ExtShared     bool // with another organisation
-	Archived      bool
-}
-
-// AddPerson adds somebody, or describes them anew.
-func (w *Workspace) AddPerson(p Person) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if p.Team == "" {
-		p.Team = TeamID
-	}
-	w.people[p.ID] = p
-}
-
-// AddChannel adds a channel, or describes it anew.
-func (w *Workspace) AddChannel(c Channel) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.channels[c.ID] = &c
-}
-
-// AddGroup adds a user group, or describes it anew.
-func (w *Workspace) AddGroup(id string, members ...string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.groups[id] = members
-}
-
-// Invite brings the bot into a channel.
-func (w *Workspace) Invite(channel string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if c := w.channels[channel]; c != nil && !slices.Contains(c.Members, BotID) {
-		c.Members = append(c.Members, BotID)
-	}
-}
-
-// Message is a message as it is shown now.
-type Message struct {
-	Channel  string
-	TS       string
-	Thread   string // ts of the message it is a reply to; "": none
-	User     string
-	To       string // ephemeral: who alone sees it
-	Text     string
-	Blocks   json.RawMessage
-	Edits    int
-	Mentions []string // ids of users and user groups, and channel, here, everyone
-}
-
-// Shows returns what a person reads: the blocks if there are any, or the text.
-func (m Message) Shows() string {
-	if len(m.Blocks) > 0 {
-		return PlainText(m.Blocks)
-	}
-	return m.Text
-}
-
-// Messages returns what was posted in a channel and is not in a thread, in order.
-func (w *Workspace) Messages(channel string) []Message {
-	return w.posted(channel, func(m *Message) bool { return m.Thread == "" })
-}
-
-// Thread returns the replies to a message, in order.
-func (w *Workspace) Thread(channel, ts string) []Message {
-	return w.posted(channel, func(m *Message) bool { return m.Thread == ts })
-}
-
-func (w *Workspace) posted(channel string, want func(*Message) bool) []Message {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var out []Message
-	for _, m := range w.messages[channel] {
-		if want(m) {
-			out = append(out, *m)
-		}
-	}
-	return out
-}
-
-// Ephemerals returns what a user alone was shown in a channel, in order.
-func (w *Workspace) Ephemerals(user, channel string) []Message {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var out []Message
-	for _, m := range w.ephemeral {
-		if m.To == user && m.Channel == channel {
-			out = append(out, *m)
-		}
-	}
-	return out
-}
-
-// Delete removes a message, as its author or an administrator can.
-func (w *Workspace) Delete(channel, ts string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.messages[channel] = slices.DeleteFunc(w.messages[channel], func(m *Message) bool { return m.TS == ts })
-	w.tellChange()
-}
-
 // Await returns nil once cond is true. It is looked at after every change, and may
-// call the workspace's methods; ctx's error comes back where it ends first.
+// call the workspace's methods; ctx's error comes back where that ends first.
 func (w *Workspace) Await(ctx context.Context, cond func() bool) error {
 	for {
+		// The channel is taken before the look: what changes in between closes it.
 		w.mu.Lock()
 		changed := w.changed
 		w.mu.Unlock()

@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// PlainText returns what a person reads in blocks: a line or more for each block,
-// buttons as [Label], mentions as @id, dates in UTC.
+// PlainText returns what a person reads in blocks: a line or more for each block, "---"
+// for a divider, buttons as [Label], mentions as @id, dates in UTC. Mrkdwn's signs are
+// taken away, and its entities resolved.
 func PlainText(blocks json.RawMessage) string {
 	var all []any
 	if json.Unmarshal(blocks, &all) != nil {
@@ -29,53 +30,87 @@ func blockText(o map[string]any) string {
 	switch str(o["type"]) {
 	case "divider":
 		return "---"
+	case "image":
+		return "[" + str(o["alt_text"]) + "]"
 	case "input":
-		return "[" + objectText(o["label"]) + ": " + elementText(obj(o["element"])) + "]"
+		line := "[" + objectText(o["label"]) + ": " + elementText(obj(o["element"])) + "]"
+		if o["hint"] != nil {
+			line += "\n" + objectText(o["hint"])
+		}
+		return line
 	case "rich_text":
+		return richBlockText(o)
+	case "table":
 		var lines []string
-		for _, e := range list(o["elements"]) {
-			lines = append(lines, richText(obj(e)))
+		for _, r := range list(o["rows"]) {
+			var cells []string
+			for _, c := range list(r) {
+				cells = append(cells, str(obj(c)["text"])+richBlockText(obj(c)))
+			}
+			lines = append(lines, strings.Join(cells, " | "))
 		}
 		return strings.Join(lines, "\n")
 	}
-	var parts []string
+	var parts, elements []string
 	if o["text"] != nil {
 		parts = append(parts, objectText(o["text"]))
 	}
 	for _, f := range list(o["fields"]) {
 		parts = append(parts, strings.ReplaceAll(objectText(f), "\n", ": "))
 	}
-	var buttons []string
 	for _, e := range list(o["elements"]) {
-		if str(obj(e)["type"]) == "mrkdwn" || str(obj(e)["type"]) == "plain_text" {
+		if kind := str(obj(e)["type"]); kind == "mrkdwn" || kind == "plain_text" {
 			parts = append(parts, objectText(e))
 		} else {
-			buttons = append(buttons, elementText(obj(e)))
+			elements = append(elements, elementText(obj(e)))
 		}
 	}
 	if a := obj(o["accessory"]); a != nil {
-		buttons = append(buttons, elementText(a))
+		elements = append(elements, elementText(a))
 	}
-	if len(buttons) > 0 {
-		parts = append(parts, strings.Join(buttons, " "))
+	if len(elements) > 0 {
+		parts = append(parts, strings.Join(elements, " "))
 	}
 	return strings.Join(parts, "\n")
 }
 
+// elementText returns what an element shows: its label, what is chosen, or its
+// placeholder.
 func elementText(e map[string]any) string {
+	var all []string
 	switch str(e["type"]) {
 	case "button":
 		return "[" + objectText(e["text"]) + "]"
+	case "image":
+		return "[" + str(e["alt_text"]) + "]"
 	case "static_select":
-		return objectText(obj(e["initial_option"])["text"])
-	case "checkboxes":
-		var all []string
+		if chosen := obj(e["initial_option"]); chosen != nil {
+			return objectText(chosen["text"])
+		}
+		return objectText(e["placeholder"])
+	case "overflow":
 		for _, o := range list(e["options"]) {
-			all = append(all, "☐ "+objectText(obj(o)["text"]))
+			all = append(all, "["+objectText(obj(o)["text"])+"]")
+		}
+		return strings.Join(all, " ")
+	case "checkboxes", "radio_buttons":
+		chosen := map[string]bool{str(obj(e["initial_option"])["value"]): e["initial_option"] != nil}
+		for _, o := range list(e["initial_options"]) {
+			chosen[str(obj(o)["value"])] = true
+		}
+		for _, v := range list(e["options"]) {
+			o, sign := obj(v), "☐ "
+			if chosen[str(o["value"])] {
+				sign = "☑ "
+			}
+			all = append(all, sign+objectText(o["text"]))
 		}
 		return strings.Join(all, ", ")
 	}
-	return str(e["initial_value"])
+	if text := str(e["initial_value"]); text != "" {
+		return text
+	}
+	return objectText(e["placeholder"])
 }
 
 func objectText(v any) string {
@@ -88,57 +123,76 @@ func objectText(v any) string {
 
 var (
 	angled = regexp.MustCompile(`<([^<>]*)>`)
-	bold   = regexp.MustCompile(`(^|[\s(>])[*_]([^*_\n]+)[*_]`)
-	date   = regexp.MustCompile(`^!date\^(\d+)\^`)
+	styled = regexp.MustCompile(`(^|[\s(>])[*_]([^*_\n]+)[*_]`)
+	dated  = regexp.MustCompile(`^!date\^(\d+)\^([^^]*)`)
 )
 
-// mrkdwnText resolves mrkdwn: references, bold, code, and entities last.
+// mrkdwnText resolves mrkdwn: references, styles, code, and entities last.
 func mrkdwnText(s string) string {
 	s = angled.ReplaceAllStringFunc(s, func(ref string) string {
-		ref = ref[1 : len(ref)-1]
-		body, label, labelled := strings.Cut(ref, "|")
-		if d := date.FindStringSubmatch(body); d != nil {
-			var unix int64
-			fmt.Sscan(d[1], &unix)
-			return time.Unix(unix, 0).UTC().Format("15:04:05")
-		}
-		switch {
-		case strings.HasPrefix(body, "!subteam^"):
-			return "@" + strings.TrimPrefix(body, "!subteam^")
-		case strings.HasPrefix(body, "@"), strings.HasPrefix(body, "#"):
-			return body
-		case strings.HasPrefix(body, "!"):
-			return "@" + body[1:]
-		case labelled:
-			return label
-		}
-		return body
+		return referenceText(ref[1 : len(ref)-1])
 	})
-	s = bold.ReplaceAllString(s, "$1$2")
+	s = styled.ReplaceAllString(s, "$1$2")
 	s = strings.ReplaceAll(s, "`", "")
 	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(s)
 }
 
+// referenceText returns what a person reads of what was in angle brackets.
+func referenceText(ref string) string {
+	body, label, labelled := strings.Cut(ref, "|")
+	if d := dated.FindStringSubmatch(body); d != nil {
+		unix, _ := strconv.ParseInt(d[1], 10, 64)
+		return dateText(unix, d[2])
+	}
+	switch {
+	case strings.HasPrefix(body, "!subteam^"):
+		return "@" + strings.TrimPrefix(body, "!subteam^")
+	case strings.HasPrefix(body, "@"), strings.HasPrefix(body, "#"):
+		return body
+	case strings.HasPrefix(body, "!"):
+		return "@" + body[1:]
+	case labelled:
+		return label
+	}
+	return body
+}
+
+// dateText fills in the tokens of Slack's date form, in UTC.
+func dateText(unix int64, form string) string {
+	t := time.Unix(unix, 0).UTC()
+	day, short := t.Format("January 2, 2006"), t.Format("Jan 2, 2006")
+	long := t.Format("Monday, January 2, 2006")
+	return strings.NewReplacer(
+		"{date_num}", t.Format(time.DateOnly), "{date}", day, "{date_pretty}", day,
+		"{date_short}", short, "{date_short_pretty}", short,
+		"{date_long}", long, "{date_long_pretty}", long,
+		"{time}", t.Format("15:04"), "{time_secs}", t.Format(time.TimeOnly),
+	).Replace(form)
+}
+
+func richBlockText(o map[string]any) string {
+	var lines []string
+	for _, e := range list(o["elements"]) {
+		lines = append(lines, richText(obj(e)))
+	}
+	return strings.Join(lines, "\n")
+}
+
 func richText(o map[string]any) string {
 	var b strings.Builder
-	for _, v := range list(o["elements"]) {
-		e := obj(v)
-		switch str(e["type"]) {
-		case "text":
-			b.WriteString(str(e["text"]))
-		case "link":
-			b.WriteString(str(e["url"]))
-		case "user":
-			b.WriteString("@" + str(e["user_id"]))
-		case "usergroup":
-			b.WriteString("@" + str(e["usergroup_id"]))
-		case "broadcast":
-			b.WriteString("@" + str(e["range"]))
-		case "emoji":
-			b.WriteString(":" + str(e["name"]) + ":")
-		case "rich_text_section":
-			b.WriteString("• " + richText(e) + "\n")
+	for i, v := range list(o["elements"]) {
+		if str(o["type"]) != "rich_text_list" {
+			b.WriteString(richElementText(obj(v)))
+			continue
 		}
+		sign := "•"
+		if str(o["style"]) == "ordered" {
+			sign = fmt.Sprintf("%d.", i+1)
+		}
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(sign + " " + richText(obj(v)))
 	}
 	if str(o["type"]) == "rich_text_quote" {
 		return "> " + strings.ReplaceAll(b.String(), "\n", "\n> ")
@@ -146,63 +200,27 @@ func richText(o map[string]any) string {
 	return b.String()
 }
 
-// mentions returns whom a message tells: by references in mrkdwn and in its text, by
-// rich text elements, and by what Slack parses by itself where a mrkdwn object is not
-// verbatim.
-func mentions(m *Message) []string {
-	var out []string
-	out = append(out, referred(m.Text)...)
-	var walk func(v any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case []any:
-			for _, e := range v {
-				walk(e)
-			}
-		case map[string]any:
-			switch str(v["type"]) {
-			case "mrkdwn":
-				out = append(out, referred(str(v["text"]))...)
-				if v["verbatim"] != true {
-					out = append(out, parsed(str(v["text"]))...)
-				}
-			case "user":
-				out = append(out, str(v["user_id"]))
-			case "usergroup":
-				out = append(out, str(v["usergroup_id"]))
-			case "broadcast":
-				out = append(out, str(v["range"]))
-			}
-			for _, e := range v {
-				walk(e)
-			}
+func richElementText(e map[string]any) string {
+	switch str(e["type"]) {
+	case "text":
+		return str(e["text"])
+	case "link":
+		if text := str(e["text"]); text != "" {
+			return text
 		}
+		return str(e["url"])
+	case "user":
+		return "@" + str(e["user_id"])
+	case "usergroup":
+		return "@" + str(e["usergroup_id"])
+	case "broadcast":
+		return "@" + str(e["range"])
+	case "channel":
+		return "#" + str(e["channel_id"])
+	case "emoji":
+		return ":" + str(e["name"]) + ":"
+	case "date":
+		return dateText(int64(number(e["timestamp"])), str(e["format"]))
 	}
-	var blocks any
-	if json.Unmarshal(m.Blocks, &blocks) == nil {
-		walk(blocks)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-var (
-	reference = regexp.MustCompile(`<(?:@([UW][A-Z0-9]+)|!subteam\^(S[A-Z0-9]+)|!(here|channel|everyone))(?:\|[^<>]*)?>`)
-	bare      = regexp.MustCompile(`@(here|channel|everyone)\b`)
-)
-
-func referred(s string) []string {
-	var out []string
-	for _, f := range reference.FindAllStringSubmatch(s, -1) {
-		out = append(out, f[1]+f[2]+f[3])
-	}
-	return out
-}
-
-func parsed(s string) []string {
-	var out []string
-	for _, f := range bare.FindAllStringSubmatch(s, -1) {
-		out = append(out, f[1])
-	}
-	return out
+	return ""
 }
