@@ -104,7 +104,7 @@ func (b *Bot) draw(ctx context.Context, r approval.Request, story []audit.Entry,
 	if ts == "" {
 		return b.post(ctx, r.Channel, "", text, blocks)
 	}
-	_, _, _, err = b.api.UpdateMessageContext(ctx, r.Channel, ts, slack.MsgOptionText(text, false), slack.MsgOptionBlocks(blocks...))
+	_, _, _, err = b.api.UpdateMessageContext(ctx, r.Channel, ts, content(text, blocks)...)
 	var said slack.SlackErrorResponse
 	if asSlackError(err, &said) && said.Err == "message_not_found" {
 		return b.post(ctx, r.Channel, "", text, blocks) // somebody deleted it
@@ -190,10 +190,7 @@ func (b *Bot) postEntry(ctx context.Context, e audit.Entry) error {
 
 // post posts a message and returns its ts.
 func (b *Bot) post(ctx context.Context, channel, thread, text string, blocks []slack.Block) (string, error) {
-	options := []slack.MsgOption{
-		slack.MsgOptionText(text, false), slack.MsgOptionBlocks(blocks...),
-		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
-	}
+	options := content(text, blocks)
 	if thread != "" {
 		options = append(options, slack.MsgOptionTS(thread))
 	}

@@ -169,7 +169,7 @@ func (b *Bot) tell(ctx context.Context, channel, user, words string) {
 // tellBlocks shows something to one person. Slack does not promise to show it, so it
 // is never the only place of a decision: the card is.
 func (b *Bot) tellBlocks(ctx context.Context, channel, user string, blocks ...slack.Block) {
-	_, err := b.api.PostEphemeralContext(ctx, channel, user, slack.MsgOptionText(fallback(blocks), false), slack.MsgOptionBlocks(blocks...))
+	_, err := b.api.PostEphemeralContext(ctx, channel, user, content(fallback(blocks), blocks)...)
 	if err != nil {
 		b.Log.Warn().Str("actor", user).Str("channel", channel).Err(fmt.Errorf("answering: %w", err)).Msg("an answer was not shown")
 	}

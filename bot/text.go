@@ -46,6 +46,15 @@ func shorten(s string, max int) string {
 	return strings.TrimSpace(string([]rune(s)[:keep])) + mark
 }
 
+// content is what a message is made of. Slack is told to look for nothing in its text,
+// which it otherwise does at every update.
+func content(text string, blocks []slack.Block) []slack.MsgOption {
+	return []slack.MsgOption{
+		slack.MsgOptionText(text, false), slack.MsgOptionBlocks(blocks...), slack.MsgOptionParse(false),
+		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
+	}
+}
+
 func plain(s string, max int) *slack.TextBlockObject {
 	return slack.NewTextBlockObject(slack.PlainTextType, shorten(s, max), false, false)
 }
