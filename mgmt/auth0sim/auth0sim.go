@@ -1,24 +1,29 @@
 // Package auth0sim is an Auth0 tenant as seen on the wire, as far as application
 // signing keys go: for tests, and for trying keyturn out without an account.
 //
-// Never use it for anything real: its secrets are known, its keys are drawn from a
-// small stock, and it keeps nothing. What it does is what Auth0's OpenAPI document
-// and documentation say. Where they say nothing the choice is an assumption, marked
-// so at its place: the status of revoking a key that is not previously used, what
-// becomes of an older previously used key at a further rotation, how many revoked
-// keys are listed, how the bucket of rotations refills, and that a token signed by a
-// revoked key is refused at once.
+// Never use it for anything real: its secrets are known, its RSA keys come from a
+// stock that all tenants of a process share, and its state is never kept.
 //
-// It can be rude on purpose: see Fault.
+// Its goals are to answer as Auth0's OpenAPI documents and recorded answers do, to
+// be rude on purpose (see Fault), and to remember every call (see History). The
+// limits of calls a second are announced and counted, but only the limit of
+// rotations refuses; any other 429 is a Fault.
+//
+// Where Auth0's documents say nothing the choice is an assumption, marked so at its
+// place: the statuses of revoking a key that is not previously used; what becomes of
+// an older previously used key at a further rotation; how many revoked keys are
+// listed; how the bucket of rotations refills, what its 429 says, and that rotations
+// in the Dashboard are not counted in it; that a revoked key's tokens are refused at
+// once; that tokens may be signed by the old key for a while after a rotation; which
+// status wrong credentials get; and that a wrong method is a 405.
 package auth0sim
 
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,32 +35,41 @@ type Config struct {
 	ClientID     string           // "": sim-client
 	ClientSecret string           // "": sim-secret
 	Scopes       []string         // of the tokens; nil: read:, create: and update:signing_keys
-	JWKSMaxAge   time.Duration    // how long the public key set lags behind a change; 0: not at all
-	TokenLag     time.Duration    // how long after a rotation tokens are still signed by the key before; an assumption that Auth0 may do so
-	Dense        bool             // answer with every flag and date; otherwise sparse, as Auth0 does
-	Previous     int              // how many unrevoked previously used keys there are at first
+
+	// JWKSMaxAge is how long the public key set lags behind a change, and the max-age
+	// that it announces. 0: no lag, and 15 s are announced as Auth0 does.
+	JWKSMaxAge time.Duration
+
+	// TokenLag is how long after a rotation tokens are still signed by the key that
+	// was current before it. That Auth0 may do so is an assumption.
+	TokenLag time.Duration
+
+	Dense    bool // answer with every flag and date; otherwise sparse, as Auth0 does
+	Previous int  // how many unrevoked previously used keys there are at first
 }
 
 // Tenant is a simulated tenant. It is safe for concurrent use.
 type Tenant struct {
 	cfg      Config
 	listener *pipeListener
-	server   *http.Server
-	late     sync.WaitGroup // effects that land after their caller is gone
-	closing  context.Context
-	close    context.CancelFunc
+	closing  chan struct{}
+	running  sync.WaitGroup // the server, and effects that are to land late
 
-	mu      sync.Mutex
-	keys    []*signingKey // oldest first
-	bucket  bucket
-	jwks    []published // the public key set over time, for its lag
-	faults  []*Fault
-	history []Call
-	changed chan struct{}
+	mu       sync.Mutex
+	closed   bool
+	keys     []*signingKey // as they were made; a revoked one goes to the end
+	rotation bucket
+	limits   limits
+	jwks     []published
+	faults   []*activeFault
+	history  []Call
+	changed  chan struct{} // closed and replaced at each change
 }
 
 // New returns a tenant with a next key, a current one that has been in use for 200
-// days, and as many previously used ones as configured.
+// days, and as many previously used ones as configured. The first tenants of a
+// process generate RSA keys, which takes about a tenth of a second a key; later ones
+// find them in stock. Close must be called.
 func New(cfg Config) *Tenant {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -69,60 +83,106 @@ func New(cfg Config) *Tenant {
 	if cfg.Scopes == nil {
 		cfg.Scopes = []string{"read:signing_keys", "create:signing_keys", "update:signing_keys"}
 	}
-	t := &Tenant{cfg: cfg, changed: make(chan struct{}), listener: newPipeListener()}
-	t.closing, t.close = context.WithCancel(context.Background())
-	const day = 24 * time.Hour
-	now := cfg.Now()
-	for i := range cfg.Previous {
-		age := time.Duration(cfg.Previous-i) * 200 * day
-		k := t.newKey(now.Add(-age - 400*day))
-		k.previous, k.since, k.until = true, now.Add(-age-200*day), now.Add(-age)
+	t := &Tenant{
+		cfg: cfg, listener: newPipeListener(),
+		closing: make(chan struct{}), changed: make(chan struct{}),
+		rotation: rotationBucket, limits: newLimits(),
 	}
-	current := t.newKey(now.Add(-400 * day))
-	current.current, current.since = true, now.Add(-200*day)
-	t.newKey(now.Add(-200 * day)).next = true
-	t.bucket = bucket{level: rotateBurst, at: now}
+	const use = 200 * 24 * time.Hour
+	// Each key was made when the one before it came into use, and was used for 200 days.
+	now := cfg.Now()
+	begin := now.Add(-time.Duration(cfg.Previous+1) * use)
+	for range cfg.Previous {
+		k := t.newKey(previous, begin.Add(-use))
+		k.since, k.until = begin, begin.Add(use)
+		begin = k.until
+	}
+	t.newKey(current, begin.Add(-use)).since = begin
+	t.newKey(next, begin)
 	t.publish(time.Time{})
-	t.server = &http.Server{Handler: t}
-	go t.server.Serve(t.listener)
+	t.running.Go(func() { http.Serve(t.listener, t) }) // until Close
 	return t
 }
 
-// Dial returns an in-memory connection to the tenant, whatever addr says. It works
-// inside a testing/synctest bubble.
+// Dial returns an in-memory connection to the tenant, whatever addr says; plain HTTP
+// is spoken on it. It works inside a testing/synctest bubble, where the tenant was
+// made in the same one. The error is ctx's, or net.ErrClosed after Close.
 func (t *Tenant) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return t.listener.dial(ctx)
 }
 
-// Close ends the in-memory connections, and waits for effects that were to land late.
+// Close ends the in-memory connections and whatever is still delayed, which then
+// never takes effect. A closed tenant answers nobody; Keys and History still tell
+// what was. It may be called again.
 func (t *Tenant) Close() {
-	t.close()
-	t.server.Close()
-	t.late.Wait()
+	t.mu.Lock()
+	if !t.closed {
+		t.closed = true
+		close(t.closing)
+	}
+	t.mu.Unlock()
+	t.listener.Close()
+	t.running.Wait()
 }
 
-// ServeHTTP is the tenant on the wire.
+// endpoint is one operation of the tenant.
+type endpoint struct {
+	op     string
+	kid    string                // of the path
+	work   func(*call) *answer   // t.mu is held
+	limit  func(*limits) *bucket // what its X-RateLimit headers speak of
+	scopes []string              // all of them are needed; nil: no token is
+	lacks  string                // Auth0's words where one is missing
+}
+
+// ServeHTTP is the tenant on the wire. A call whose connection is to be dropped
+// panics with http.ErrAbortHandler, which an http.Server understands.
 func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := strings.TrimSuffix(r.URL.Path, "/")
-	kid, isRevoke := strings.CutSuffix(strings.TrimPrefix(path, "/api/v2/keys/signing/"), "/revoke")
-	switch {
-	case path == "/oauth/token" && r.Method == http.MethodPost:
-		t.serve(w, r, "token", "", t.token)
-	case path == "/.well-known/jwks.json" && r.Method == http.MethodGet:
-		t.serve(w, r, "jwks", "", t.serveJWKS)
-	case path == "/.well-known/openid-configuration" && r.Method == http.MethodGet:
-		t.serve(w, r, "discovery", "", t.discovery)
-	case path == "/api/v2/keys/signing" && r.Method == http.MethodGet:
-		t.serve(w, r, "list", "", t.authorized(t.list, "read:signing_keys"))
-	case path == "/api/v2/keys/signing/rotate" && r.Method == http.MethodPost:
-		t.serve(w, r, "rotate", "", t.authorized(t.rotate, "create:signing_keys", "update:signing_keys"))
-	case strings.HasPrefix(path, "/api/v2/keys/signing/") && isRevoke && r.Method == http.MethodPut:
-		t.serve(w, r, "revoke", kid, t.authorized(t.revoke, "update:signing_keys"))
-	case strings.HasPrefix(path, "/api/v2/keys/signing/") && !isRevoke && r.Method == http.MethodGet:
-		t.serve(w, r, "get", kid, t.authorized(t.get, "read:signing_keys"))
-	default:
-		t.serve(w, r, "unknown", "", func(*call) *answer { return failure(http.StatusNotFound, "Not Found", "") })
+	var allowed []string
+	is := func(method string) bool {
+		allowed = append(allowed, method)
+		return r.Method == method
 	}
+	const signing = "/api/v2/keys/signing"
+	path := r.URL.Path
+	below, isKey := strings.CutPrefix(path, signing+"/")
+	kid, isRevoke := strings.CutSuffix(below, "/revoke")
+
+	var e endpoint
+	switch {
+	// The OpenAPI document has the address of the token with and without the slash.
+	case (path == "/oauth/token" || path == "/oauth/token/") && is(http.MethodPost):
+		e = endpoint{op: "token", work: t.token, limit: tokenLimit}
+	case path == "/.well-known/jwks.json" && is(http.MethodGet):
+		e = endpoint{op: "jwks", work: t.serveJWKS, limit: publicLimit}
+	case path == "/.well-known/openid-configuration" && is(http.MethodGet):
+		e = endpoint{op: "discovery", work: t.discovery, limit: publicLimit}
+	case path == signing && is(http.MethodGet):
+		e = endpoint{op: "list", work: t.list, limit: apiLimit, scopes: []string{"read:signing_keys"},
+			lacks: "Insufficient scope, expected any of: read:signing_keys"}
+	case path == signing+"/rotate" && is(http.MethodPost):
+		e = endpoint{op: "rotate", work: t.rotate, limit: apiLimit,
+			scopes: []string{"create:signing_keys", "update:signing_keys"},
+			lacks:  "Insufficient scope; expected create:signing_keys and update:signing_keys."}
+	case isKey && isRevoke && is(http.MethodPut):
+		e = endpoint{op: "revoke", kid: kid, work: t.revoke, limit: apiLimit,
+			scopes: []string{"update:signing_keys"},
+			lacks:  "Insufficient scope; expected any of: update:signing_keys."}
+	case isKey && !isRevoke && is(http.MethodGet):
+		e = endpoint{op: "get", kid: kid, work: t.get, limit: apiLimit,
+			scopes: []string{"read:signing_keys"},
+			lacks:  "Insufficient scope, expected any of: read:signing_keys"}
+	default:
+		e = endpoint{op: "unknown", limit: apiLimit, work: func(*call) *answer {
+			if len(allowed) == 0 {
+				return failure(http.StatusNotFound, "Not Found", "")
+			}
+			a := failure(http.StatusMethodNotAllowed, "Method Not Allowed", "")
+			a.header.Set("Allow", strings.Join(allowed, ", "))
+			return a
+		}}
+	}
+	t.serve(w, r, e)
 }
 
 // base is the address under which the tenant was called, as tokens and documents
@@ -138,16 +198,18 @@ func base(r *http.Request) string {
 type answer struct {
 	status int
 	header http.Header
-	body   any
+	body   any // a string as it is, anything else as JSON
 }
 
 func ok(status int, body any) *answer {
 	return &answer{status: status, body: body, header: http.Header{}}
 }
 
-// failure is an error in Auth0's shape. Recorded errors often lack the errorCode.
+// failure is an error in Auth0's shape. Recorded ones often lack the errorCode: "".
 func failure(status int, message, code string) *answer {
-	body := map[string]any{"statusCode": status, "error": http.StatusText(status), "message": message}
+	body := map[string]any{
+		"statusCode": status, "error": http.StatusText(status), "message": message,
+	}
 	if code != "" {
 		body["errorCode"] = code
 	}
@@ -155,66 +217,14 @@ func failure(status int, message, code string) *answer {
 }
 
 func (a *answer) write(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	for name, values := range a.header {
-		w.Header()[name] = values
-	}
-	if w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
 	w.WriteHeader(a.status)
 	if text, isText := a.body.(string); isText {
-		fmt.Fprint(w, text)
+		io.WriteString(w, text)
 		return
 	}
 	json.NewEncoder(w).Encode(a.body)
-}
-
-// Await returns nil once cond is true. It is looked at after every change, and may
-// call the tenant's methods; ctx's error comes back where it ends first.
-func (t *Tenant) Await(ctx context.Context, cond func() bool) error {
-	for {
-		t.mu.Lock()
-		changed := t.changed
-		t.mu.Unlock()
-		if cond() {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// tellChange wakes those who await. t.mu is held.
-func (t *Tenant) tellChange() {
-	close(t.changed)
-	t.changed = make(chan struct{})
-}
-
-// Call is one call of the API, or one act in the Dashboard.
-type Call struct {
-	At            time.Time
-	Op            string // token, list, get, rotate, revoke, jwks, discovery, unknown
-	KID           string // get, revoke
-	Status        int    // what was answered, or would have been; 0: nothing was
-	Effect        bool   // a key changed
-	Via           string // api or dashboard
-	Correlation   string // X-Correlation-ID
-	Authenticated bool   // the token was good
-}
-
-// History returns all calls so far, in the order in which they ended.
-func (t *Tenant) History() []Call {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.history)
-}
-
-func (t *Tenant) record(c Call) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.history = append(t.history, c)
-	t.tellChange()
 }

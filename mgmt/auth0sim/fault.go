@@ -1,7 +1,7 @@
 package auth0sim
 
 import (
-	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"time"
@@ -19,15 +19,25 @@ const (
 
 // Fault spoils calls.
 type Fault struct {
-	Op     string        // token, list, get, rotate, revoke or jwks
-	After  int           // so many calls pass first
-	Times  int           // so many calls are spoilt; 0: every one until ClearFaults
-	Status int           // answer this instead, and nothing happens; 0: as usual
-	Body   string        // with Status; "": an error in Auth0's shape
-	Header http.Header   // with Status
-	Delay  time.Duration // wait before anything happens; a caller who goes does not stop it
-	Lose   Lose
+	Op    string // token, list, get, rotate, revoke, jwks or discovery
+	After int    // so many calls pass first
+	Times int    // so many calls are spoilt; 0: every one until ClearFaults
 
+	// Status is answered instead, and nothing happens. 0: the call is carried out.
+	Status int
+	Body   string      // with Status; "": an error in Auth0's shape
+	Header http.Header // with Status
+
+	// Delay is waited for before anything happens, in real time or a bubble's. A
+	// client that goes ends it early, and what it asked for happens all the same. With
+	// LandLate it is waited for in full.
+	Delay time.Duration
+	Lose  Lose
+}
+
+// activeFault is a fault that is switched on, with what is left of it.
+type activeFault struct {
+	Fault
 	spoilt int
 }
 
@@ -35,10 +45,10 @@ type Fault struct {
 func (t *Tenant) Fault(f Fault) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.faults = append(t.faults, &f)
+	t.faults = append(t.faults, &activeFault{Fault: f})
 }
 
-// ClearFaults switches all faults off.
+// ClearFaults switches all faults off. Calls that they spoil already stay spoilt.
 func (t *Tenant) ClearFaults() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -56,7 +66,7 @@ func (t *Tenant) spoils(op string) Fault {
 			f.After--
 		default:
 			f.spoilt++
-			return *f
+			return f.Fault
 		}
 	}
 	return Fault{}
@@ -64,56 +74,98 @@ func (t *Tenant) spoils(op string) Fault {
 
 // call is a call while it is answered.
 type call struct {
-	r             *http.Request
-	kid           string
-	authenticated bool
-	effect        bool
+	endpoint
+	r     *http.Request
+	body  []byte
+	entry Call
 }
 
-// serve answers one call, with whatever fault is switched on, and records it.
-func (t *Tenant) serve(w http.ResponseWriter, r *http.Request, op, kid string, work func(*call) *answer) {
-	c := &call{r: r, kid: kid}
-	entry := Call{Op: op, KID: kid, Via: "api", Correlation: r.Header.Get("X-Correlation-ID")}
-	do := func() *answer {
-		a := work(c)
-		entry.At, entry.Status, entry.Effect, entry.Authenticated = t.cfg.Now(), a.status, c.effect, c.authenticated
-		return a
-	}
-	f := t.spoils(op)
+// serve answers one call, with whatever fault is switched on.
+func (t *Tenant) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
+	c := &call{endpoint: e, r: r}
+	c.entry = Call{Op: e.op, KID: e.kid, Via: "api", Correlation: r.Header.Get("X-Correlation-ID")}
+	// Read at once and in full: only then does net/http notice that a client goes. A
+	// body that breaks off or is too long is not understood by whoever needs it.
+	c.body, _ = io.ReadAll(io.LimitReader(r.Body, 1<<16))
+
+	f := t.spoils(e.op)
 	if f.Lose == LandLate {
-		// The body is read now: it is gone with the connection.
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		t.late.Go(func() {
-			if t.wait(f.Delay) {
-				do()
-				t.record(entry)
-			}
-		})
+		t.landLate(c, f)
 		panic(http.ErrAbortHandler)
 	}
-	if f.Delay > 0 && !t.wait(f.Delay) {
-		panic(http.ErrAbortHandler)
-	}
-	if f.Lose == LoseBefore {
-		entry.At = t.cfg.Now()
-		t.record(entry)
-		panic(http.ErrAbortHandler)
-	}
-	var a *answer
-	if f.Status != 0 {
-		a = spoilt(f)
-		entry.At, entry.Status = t.cfg.Now(), f.Status
-	} else {
-		a = do()
-	}
-	t.record(entry)
-	if f.Lose == LoseAfter {
+	t.wait(r.Context(), f.Delay)
+	a := t.perform(c, f)
+	if a == nil || f.Lose != LoseNothing {
 		panic(http.ErrAbortHandler)
 	}
 	a.write(w)
 }
 
+// perform carries the call out as far as the fault lets it, and records it in the
+// same moment: whoever sees an effect finds it in the history. It returns nil where
+// the tenant is closed: then nothing happened.
+func (t *Tenant) perform(c *call, f Fault) *answer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
+	var a *answer
+	switch {
+	case f.Lose == LoseBefore:
+		a = &answer{}
+	case f.Status != 0:
+		a = spoilt(f)
+	default:
+		if a = t.authorize(c); a == nil {
+			a = c.work(c)
+		}
+		t.tellLimit(c, a)
+	}
+	t.conclude(c, a)
+	return a
+}
+
+// landLate lets the call take effect after the fault's delay, unless the tenant is
+// closed by then. Its token is judged now, as by a server that is slow afterwards.
+func (t *Tenant) landLate(c *call, f Fault) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
+	if f.Status != 0 {
+		c.work = func(*call) *answer { return spoilt(f) }
+	} else if refusal := t.authorize(c); refusal != nil {
+		c.work = func(*call) *answer { return refusal }
+	}
+	t.running.Go(func() {
+		t.wait(context.Background(), f.Delay)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if !t.closed {
+			t.conclude(c, c.work(c))
+		}
+	})
+}
+
+// tellLimit adds the general limit's headers, where the call has no limit of its own.
+// t.mu is held.
+func (t *Tenant) tellLimit(c *call, a *answer) {
+	if a.header.Get("X-RateLimit-Limit") == "" {
+		b := c.limit(&t.limits)
+		b.take(t.cfg.Now())
+		b.tell(a.header)
+	}
+}
+
+// conclude records the call with its answer. t.mu is held.
+func (t *Tenant) conclude(c *call, a *answer) {
+	c.entry.At, c.entry.Status = t.cfg.Now(), a.status
+	t.record(c.entry)
+}
+
+// spoilt is the answer that a fault gives: only what it says, as from a gateway.
 func spoilt(f Fault) *answer {
 	a := failure(f.Status, "switched on", "")
 	if f.Body != "" {
@@ -125,14 +177,16 @@ func spoilt(f Fault) *answer {
 	return a
 }
 
-// wait reports whether d went by before the tenant was closed.
-func (t *Tenant) wait(d time.Duration) bool {
+// wait returns after d, or once ctx or the tenant ends.
+func (t *Tenant) wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
-	case <-t.closing.Done():
-		return false
+	case <-ctx.Done():
+	case <-t.closing:
 	}
 }

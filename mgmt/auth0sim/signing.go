@@ -1,167 +1,99 @@
 package auth0sim
 
 import (
-	"crypto/sha1"
-	"encoding/base64"
 	"fmt"
-	"math/big"
 	"net/http"
-	"strconv"
-	"time"
 )
 
 // listedRevoked is how many revoked keys the list has: the Dashboard shows the last
 // three, and that the API does so too is an assumption.
 const listedRevoked = 3
 
+// list answers GET /api/v2/keys/signing.
 func (t *Tenant) list(*call) *answer {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	keys := []map[string]any{}
-	revoked := 0
+	more := listedRevoked
 	for _, k := range t.ordered() {
-		if k.revoked() {
-			if revoked++; revoked > listedRevoked {
-				continue
+		if k.role == revoked {
+			if more == 0 {
+				break // the older ones come last
 			}
+			more--
 		}
 		keys = append(keys, k.wire(t.cfg.Dense))
 	}
 	return ok(http.StatusOK, keys)
 }
 
+// get answers GET /api/v2/keys/signing/{kid}, for revoked keys too, however old.
 func (t *Tenant) get(c *call) *answer {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if k := t.find(c.kid); k != nil {
 		return ok(http.StatusOK, k.wire(t.cfg.Dense))
 	}
 	return failure(http.StatusNotFound, "Signing key not found.", "")
 }
 
+// rotate answers POST …/rotate. The answer names the new next key, and not the one
+// that came into use (Auth0's OpenAPI, and its .NET client's own tests).
 func (t *Tenant) rotate(c *call) *answer {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.cfg.Now()
-	taken := t.bucket.take(now)
 	var a *answer
-	if taken {
+	if t.rotation.take(t.cfg.Now()) {
 		made := t.applyRotate()
-		c.effect = true
+		c.entry.Effect = true
 		a = ok(http.StatusCreated, map[string]any{"kid": made.kid, "cert": made.cert()})
 	} else {
+		// Recorded of another endpoint; the words for this one are an assumption.
 		a = failure(http.StatusTooManyRequests, "Global limit has been reached", "too_many_requests")
 	}
-	a.header.Set("X-RateLimit-Limit", strconv.Itoa(rotateBurst))
-	a.header.Set("X-RateLimit-Remaining", strconv.Itoa(int(t.bucket.level)))
-	a.header.Set("X-RateLimit-Reset", strconv.FormatInt(t.bucket.next(now).Unix(), 10))
+	t.rotation.tell(a.header)
 	return a
 }
 
-// revoke answers PUT …/revoke. Auth0 documents that only a previously used key can be
-// revoked; the status it gives for another is an assumption.
+// revoke answers PUT …/{kid}/revoke. Auth0 documents that only a previously used key
+// can be revoked, and that this is final; the status it gives for any other key is
+// an assumption.
 func (t *Tenant) revoke(c *call) *answer {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	k := t.find(c.kid)
 	switch {
 	case k == nil:
 		return failure(http.StatusNotFound, "Signing key not found.", "")
-	case k.role() != "previous":
-		return failure(http.StatusBadRequest, "You can only revoke the previously used signing key.", "")
+	case k.role == revoked:
+		return failure(http.StatusBadRequest, "The signing key is already revoked.", "")
+	case k.role != previous:
+		return failure(http.StatusBadRequest,
+			"You can only revoke the previously used signing key.", "")
 	}
 	t.applyRevoke(k)
-	c.effect = true
+	c.entry.Effect = true
 	return ok(http.StatusOK, map[string]any{"kid": k.kid, "cert": k.cert()})
 }
 
-// rotateBurst and a day are Auth0's documented limit on every plan. That the bucket
-// refills steadily is an assumption.
-const rotateBurst = 5
-
-type bucket struct {
-	level float64
-	at    time.Time
-}
-
-const refill = 24 * time.Hour / rotateBurst
-
-func (b *bucket) take(now time.Time) bool {
-	b.level = min(rotateBurst, b.level+float64(now.Sub(b.at))/float64(refill))
-	b.at = now
-	if b.level < 1 {
-		return false
-	}
-	b.level--
-	return true
-}
-
-// next is when there will be a whole rotation more.
-func (b *bucket) next(now time.Time) time.Time {
-	missing := 1 - (b.level - float64(int(b.level)))
-	return now.Add(time.Duration(missing * float64(refill)))
-}
-
-// published is the public key set from a time on.
-type published struct {
-	from time.Time
-	set  []map[string]any
-}
-
-// publish takes the key set as it is now into the public one, which shows it after
-// the lag. t.mu is held.
-func (t *Tenant) publish(now time.Time) {
-	from := now
-	if !now.IsZero() {
-		from = now.Add(t.cfg.JWKSMaxAge)
-	}
-	set := []map[string]any{}
-	for _, role := range []string{"current", "next", "previous"} {
-		for _, k := range t.ordered() {
-			if k.role() == role {
-				set = append(set, k.jwk())
-			}
-		}
-	}
-	t.jwks = append(t.jwks, published{from, set})
-}
-
-func (k *signingKey) jwk() map[string]any {
-	pub := k.private.PublicKey
-	sum := sha1.Sum(k.der)
-	return map[string]any{
-		"alg": "RS256", "kty": "RSA", "use": "sig", "kid": k.kid,
-		"n":   base64.RawURLEncoding.EncodeToString(pub.N.Bytes()),
-		"e":   base64.RawURLEncoding.EncodeToString(big.NewInt(int64(pub.E)).Bytes()),
-		"x5t": base64.RawURLEncoding.EncodeToString(sum[:]),
-		"x5c": []string{base64.StdEncoding.EncodeToString(k.der)},
-	}
-}
-
-func (t *Tenant) serveJWKS(*call) *answer {
+// Rotate rotates as an administrator does in the Dashboard, and returns the kid of
+// the new next key. It is not counted in the API's bucket, which is an assumption.
+func (t *Tenant) Rotate() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.cfg.Now()
-	var set []map[string]any
-	for _, p := range t.jwks {
-		if !p.from.After(now) {
-			set = p.set
-		}
-	}
-	maxAge := 15 // what Auth0 announces
-	if t.cfg.JWKSMaxAge > 0 {
-		maxAge = int(t.cfg.JWKSMaxAge / time.Second)
-	}
-	a := ok(http.StatusOK, map[string]any{"keys": set})
-	a.header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d, stale-while-revalidate=15, stale-if-error=86400", maxAge))
-	return a
+	made := t.applyRotate()
+	t.record(Call{
+		At: t.cfg.Now(), Op: "rotate", Status: http.StatusCreated,
+		Effect: true, Via: "dashboard", Authenticated: true,
+	})
+	return made.kid
 }
 
-func (t *Tenant) discovery(c *call) *answer {
-	b := base(c.r)
-	return ok(http.StatusOK, map[string]any{
-		"issuer": b + "/", "token_endpoint": b + "/oauth/token", "jwks_uri": b + "/.well-known/jwks.json",
-		"id_token_signing_alg_values_supported": []string{"HS256", "RS256"},
-		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
+// Revoke revokes as an administrator does in the Dashboard. The error says that kid
+// is no previously used key; then nothing happened, and the history has nothing.
+func (t *Tenant) Revoke(kid string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k := t.find(kid)
+	if k == nil || k.role != previous {
+		return fmt.Errorf("revoking %q: it is no previously used key", kid)
+	}
+	t.applyRevoke(k)
+	t.record(Call{
+		At: t.cfg.Now(), Op: "revoke", KID: kid, Status: http.StatusOK,
+		Effect: true, Via: "dashboard", Authenticated: true,
 	})
+	return nil
 }

@@ -2,9 +2,11 @@ package auth0sim
 
 import (
 	"encoding/json"
+	"errors"
+	"mime"
 	"net/http"
+	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,116 +24,143 @@ type claims struct {
 	GTY   string `json:"gty"`
 }
 
-// token answers POST /oauth/token. Errors have OAuth's shape.
+// grant is what a client sends for a token.
+type grant struct {
+	Type         string `json:"grant_type"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	Audience     string `json:"audience"`
+}
+
+// grantOf reads a form or JSON; anything else is no grant.
+func grantOf(contentType string, body []byte) (grant, bool) {
+	var g grant
+	kind, _, _ := mime.ParseMediaType(contentType)
+	switch kind {
+	case "application/json":
+		return g, json.Unmarshal(body, &g) == nil
+	case "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(body))
+		return grant{
+			Type: form.Get("grant_type"), Audience: form.Get("audience"),
+			ClientID: form.Get("client_id"), ClientSecret: form.Get("client_secret"),
+		}, err == nil
+	}
+	return g, false
+}
+
+// token answers POST /oauth/token, for the client credentials alone. Errors have
+// OAuth's shape and, where the OpenAPI document has them, its words.
 func (t *Tenant) token(c *call) *answer {
-	given := struct {
-		GrantType    string `json:"grant_type"`
-		ClientID     string `json:"client_id"`
-		ClientSecret string `json:"client_secret"`
-		Audience     string `json:"audience"`
-	}{}
-	if strings.HasPrefix(c.r.Header.Get("Content-Type"), "application/json") {
-		if err := json.NewDecoder(c.r.Body).Decode(&given); err != nil {
-			return oauthError(http.StatusBadRequest, "invalid_request", "The body is no JSON")
+	g, understood := grantOf(c.r.Header.Get("Content-Type"), c.body)
+	if !understood {
+		return oauthError(http.StatusBadRequest, "invalid_request", "Invalid request body")
+	}
+	for _, p := range []struct{ name, value string }{
+		{"grant_type", g.Type}, {"client_id", g.ClientID}, {"audience", g.Audience},
+	} {
+		if p.value == "" {
+			return oauthError(http.StatusBadRequest, "invalid_request",
+				"Missing required parameter: "+p.name)
 		}
-	} else {
-		given.GrantType, given.Audience = c.r.PostFormValue("grant_type"), c.r.PostFormValue("audience")
-		given.ClientID, given.ClientSecret = c.r.PostFormValue("client_id"), c.r.PostFormValue("client_secret")
 	}
 	switch {
-	case given.GrantType == "":
-		return oauthError(http.StatusBadRequest, "invalid_request", "Missing required parameter: grant_type")
-	case given.GrantType != "client_credentials":
-		return oauthError(http.StatusForbidden, "unauthorized_client", "Grant type '"+given.GrantType+"' not allowed for the client.")
-	case given.ClientID != t.cfg.ClientID || given.ClientSecret != t.cfg.ClientSecret:
+	case g.Type != "client_credentials":
+		return oauthError(http.StatusBadRequest, "unsupported_grant_type", "Grant type not supported")
+	// Documented is only that wrong credentials are a 401 or a 403, with one of these
+	// codes: which of them is for what is an assumption.
+	case g.ClientID != t.cfg.ClientID:
+		return oauthError(http.StatusUnauthorized, "invalid_client", "Client authentication failed")
+	case g.ClientSecret != t.cfg.ClientSecret:
 		return oauthError(http.StatusUnauthorized, "access_denied", "Unauthorized")
-	case !slices.Contains(audiences(c.r), given.Audience):
-		return oauthError(http.StatusForbidden, "access_denied", "Service not found: "+given.Audience)
+	case !slices.Contains(audiences(c.r), g.Audience):
+		return oauthError(http.StatusForbidden, "access_denied", "Service not found: "+g.Audience)
 	}
-	now := t.cfg.Now()
-	signer := t.signer(now)
-	scope := strings.Join(t.cfg.Scopes, " ")
-	tok := jwt.NewWithClaims(jwt.SigningMethodRS256, claims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: base(c.r) + "/", Subject: t.cfg.ClientID + "@clients", Audience: jwt.ClaimStrings{given.Audience},
-			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(lifetime)),
-		},
-		Scope: scope, AZP: t.cfg.ClientID, GTY: "client-credentials",
-	})
-	tok.Header["kid"] = signer.kid
-	signed, err := tok.SignedString(signer.private)
+	signed, err := t.sign(base(c.r)+"/", g.Audience)
 	if err != nil {
-		return failure(http.StatusInternalServerError, "signing a token", "")
+		return failure(http.StatusInternalServerError, "Internal error", "")
 	}
-	c.authenticated = true
+	c.entry.Authenticated = true
 	return ok(http.StatusOK, map[string]any{
-		"access_token": signed, "token_type": "Bearer", "expires_in": int(lifetime / time.Second), "scope": scope,
+		"access_token": signed, "token_type": "Bearer",
+		"expires_in": int(lifetime / time.Second), "scope": strings.Join(t.cfg.Scopes, " "),
 	})
 }
 
-// signer is the key that signs a token now.
+// sign makes a token. t.mu is held.
+func (t *Tenant) sign(issuer, audience string) (string, error) {
+	now := t.cfg.Now()
+	tok := jwt.NewWithClaims(jwt.SigningMethodRS256, claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: issuer, Subject: t.cfg.ClientID + "@clients", Audience: jwt.ClaimStrings{audience},
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(lifetime)),
+		},
+		Scope: strings.Join(t.cfg.Scopes, " "), AZP: t.cfg.ClientID, GTY: "client-credentials",
+	})
+	signer := t.signer(now)
+	tok.Header["kid"] = signer.kid
+	return tok.SignedString(signer.private)
+}
+
+// signer is the key that signs a token now: the current one, or within TokenLag the
+// one before it. t.mu is held.
 func (t *Tenant) signer(now time.Time) *signingKey {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	current := t.inRole("current")
-	for _, k := range t.keys {
-		if k.role() == "previous" && k.until.Equal(current.since) && now.Sub(current.since) < t.cfg.TokenLag {
-			return k
-		}
+	k, old := t.inRole(current), t.inRole(previous)
+	if old != nil && old.until.Equal(k.since) && now.Sub(k.since) < t.cfg.TokenLag {
+		return old
 	}
-	return current
+	return k
 }
 
 func oauthError(status int, code, description string) *answer {
 	return ok(status, map[string]any{"error": code, "error_description": description})
 }
 
-// audiences are the names of the Management API: the tenant itself, whichever way it
-// was called.
+// audiences are the names of the Management API: the tenant itself as it was called,
+// which behind a proxy may have been another scheme.
 func audiences(r *http.Request) []string {
 	return []string{"https://" + r.Host + "/api/v2/", "http://" + r.Host + "/api/v2/"}
 }
 
-// authorized checks the token of a call: its signature by a key that the tenant has
-// and did not revoke, expiry, audience, and each of the scopes.
-func (t *Tenant) authorized(next func(*call) *answer, scopes ...string) func(*call) *answer {
-	return func(c *call) *answer {
-		raw, bearer := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
-		if !bearer {
-			return failure(http.StatusUnauthorized, "Missing authentication", "")
-		}
-		var got claims
-		_, err := jwt.ParseWithClaims(raw, &got, t.verifier, jwt.WithValidMethods([]string{"RS256"}), jwt.WithTimeFunc(t.cfg.Now), jwt.WithExpirationRequired())
-		if err != nil {
-			return failure(http.StatusUnauthorized, "Invalid signature received for JSON Web Token validation", "invalid_token")
-		}
-		if !slices.ContainsFunc(audiences(c.r), func(a string) bool { return slices.Contains(got.Audience, a) }) {
-			return failure(http.StatusUnauthorized, "Bad audience: "+strings.Join(got.Audience, ", "), "")
-		}
-		c.authenticated = true
-		has := strings.Fields(got.Scope)
-		for _, s := range scopes {
-			if !slices.Contains(has, s) {
-				return failure(http.StatusForbidden, "Insufficient scope, expected any of: "+strings.Join(scopes, ","), "insufficient_scope")
-			}
-		}
-		a := next(c)
-		if a.header.Get("X-RateLimit-Limit") == "" {
-			a.header.Set("X-RateLimit-Limit", "50")
-			a.header.Set("X-RateLimit-Remaining", "49")
-			a.header.Set("X-RateLimit-Reset", strconv.FormatInt(t.cfg.Now().Add(time.Second).Unix(), 10))
-		}
-		return a
+// authorize checks the token of a call: its signature by a key that the tenant has
+// and did not revoke, its expiry, its audience, and each of the scopes. It returns
+// the refusal, or nil. t.mu is held.
+func (t *Tenant) authorize(c *call) *answer {
+	if c.scopes == nil {
+		return nil
 	}
+	ours := func(audience string) bool { return slices.Contains(audiences(c.r), audience) }
+	raw, isBearer := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
+	if !isBearer {
+		return failure(http.StatusUnauthorized, "Missing authentication", "")
+	}
+	var got claims
+	_, err := jwt.ParseWithClaims(raw, &got, t.verifier, jwt.WithValidMethods([]string{"RS256"}),
+		jwt.WithTimeFunc(t.cfg.Now), jwt.WithExpirationRequired())
+	switch {
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
+		return failure(http.StatusUnauthorized,
+			"Invalid signature received for JSON Web Token validation", "invalid_token")
+	case err != nil:
+		return failure(http.StatusUnauthorized, "Invalid token.", "invalid_token")
+	case !slices.ContainsFunc(got.Audience, ours):
+		return failure(http.StatusUnauthorized, "Bad audience: "+strings.Join(got.Audience, ", "), "")
+	}
+	c.entry.Authenticated = true
+	has := strings.Fields(got.Scope)
+	for _, s := range c.scopes {
+		if !slices.Contains(has, s) {
+			return failure(http.StatusForbidden, c.lacks, "insufficient_scope")
+		}
+	}
+	return nil
 }
 
 // verifier finds the key that a token names. That a revoked key's tokens are refused
-// at once, and not after some cache's time, is an assumption.
+// at once, and not after some cache's time, is an assumption. t.mu is held.
 func (t *Tenant) verifier(tok *jwt.Token) (any, error) {
 	kid, _ := tok.Header["kid"].(string)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if k := t.find(kid); k != nil && !k.revoked() {
+	if k := t.find(kid); k != nil && k.role != revoked {
 		return &k.private.PublicKey, nil
 	}
 	return nil, jwt.ErrTokenUnverifiable
