@@ -96,15 +96,11 @@ func (b *Bot) catchUp(ctx context.Context, id approval.ID) error {
 
 // draw posts a request's card, or draws the posted one again.
 func (b *Bot) draw(ctx context.Context, r approval.Request, story []audit.Entry, ts string) (string, error) {
-	rotations, err := b.Trail.Count(ctx, audit.Rotated, r.Tenant, b.Now().Add(-24*time.Hour))
-	if err != nil {
-		return ts, err
-	}
-	text, blocks := card(r, story, board{approvers: b.Policy.ApproversOf(r.Tenant), mention: b.Mention, rotations: rotations})
+	text, blocks := card(r, story, board{approvers: b.Policy.ApproversOf(r.Tenant), mention: b.Mention})
 	if ts == "" {
 		return b.post(ctx, r.Channel, "", text, blocks)
 	}
-	_, _, _, err = b.api.UpdateMessageContext(ctx, r.Channel, ts, content(text, blocks)...)
+	_, _, _, err := b.api.UpdateMessageContext(ctx, r.Channel, ts, content(text, blocks)...)
 	var said slack.SlackErrorResponse
 	if asSlackError(err, &said) && said.Err == "message_not_found" {
 		return b.post(ctx, r.Channel, "", text, blocks) // somebody deleted it
@@ -120,7 +116,7 @@ func (b *Bot) addLine(ctx context.Context, r approval.Request, e audit.Entry, ts
 	if !ok {
 		return nil
 	}
-	if b.Mention && (r.State.IsFinal() || r.State == approval.InDoubt) && e.Seq == r.Revision {
+	if b.Mention && (r.State.IsFinal() || r.State == approval.InDoubt) && e.Kind == audit.Kind(r.State) {
 		words += "\n" + mention(r.Requester)
 		if r.Approver.User != "" {
 			words += " " + mention(r.Approver)

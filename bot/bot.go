@@ -39,7 +39,6 @@ type Trail interface {
 	Story(ctx context.Context, id approval.ID) ([]audit.Entry, error)
 	Entries(ctx context.Context, after int64, limit int) ([]audit.Entry, error)
 	Size(ctx context.Context) (int64, error)
-	Count(ctx context.Context, kind audit.Kind, tenant string, since time.Time) (int, error)
 	Changed() <-chan struct{} // closed at the next commit
 }
 

@@ -12,11 +12,10 @@ import (
 	"keyturn/bot/audit"
 )
 
-// board is what a card shows of the configuration and of the time it is drawn at.
+// board is what a card shows of the configuration.
 type board struct {
 	approvers []string // ids of users and user groups, as configured
 	mention   bool
-	rotations int // known to have happened in the last 24 hours
 }
 
 // card draws a request: from its row, and from the entries that the row's revision
@@ -48,10 +47,11 @@ func card(r approval.Request, story []audit.Entry, b board) (text string, blocks
 		}
 		blocks = append(blocks, decideButtons(r))
 	}
-	if words := evidence(r, story); words != "" {
-		blocks = append(blocks, section(words))
-	}
-	if r.State == approval.Halted {
+	blocks = append(blocks, evidence(r, story)...)
+	switch r.State {
+	case approval.InDoubt:
+		blocks = append(blocks, section(doubtWords(story, name)), settleButtons(r))
+	case approval.Halted:
 		blocks = append(blocks, slack.NewActionBlock(fmt.Sprintf("again:%s:%d", r.ID, r.Revision),
 			askButton("Revoke…", target{Tenant: r.Tenant, Action: approval.Revoke, KID: r.KID})))
 	}
@@ -171,11 +171,7 @@ func checked(r approval.Request, look *audit.Look, b board) string {
 		if n := len(r.Pins.Previous); n > 0 {
 			add(false, count(n, "previously used key")+" not revoked yet; what Auth0 does with an older one at a further rotation is not documented.")
 		}
-		if b.rotations > 0 {
-			add(b.rotations < 4, fmt.Sprintf("At least %d of 5 rotations a day are used.", b.rotations))
-		} else {
-			add(true, "No rotation of the last day is known here; Auth0 allows 5 a day, the Dashboard's among them.")
-		}
+		add(look.Rotations < 4, rotationWords(look.Rotations))
 	} else {
 		for _, line := range publishedWords(r.KID, look) {
 			add(true, "The key is "+line+".")
@@ -209,31 +205,6 @@ func confirmWords(r approval.Request) string {
 	return words + "Every token that it signed stops working. This cannot be undone."
 }
 
-// evidence is what keyturn saw and did, with the times.
-func evidence(r approval.Request, story []audit.Entry) string {
-	var lines []string
-	for _, e := range story {
-		switch e.Kind {
-		case audit.Rotated:
-			lines = append(lines, "*Rotated*, seen "+at(e.Time))
-		case audit.Revoked:
-			when := e.Time
-			if k, ok := e.Look.Key(r.KID); ok && !k.RevokedAt.IsZero() {
-				when = k.RevokedAt
-			}
-			lines = append(lines, "*Revoked* "+at(when))
-		case audit.Explained:
-			lines = append(lines, "The reason is in the thread.")
-		}
-	}
-	if r.State.IsFinal() || r.State == approval.InDoubt {
-		if e := find(story, audit.Kind(r.State)); e != nil && e.Note != "" {
-			lines = append(lines, escape(e.Note))
-		}
-	}
-	return strings.Join(lines, "\n")
-}
-
 // until is the part of a story up to an entry.
 func until(story []audit.Entry, seq int64) []audit.Entry {
 	i := slices.IndexFunc(story, func(e audit.Entry) bool { return e.Seq > seq })
@@ -264,8 +235,11 @@ func openBlocks(requests []approval.Request, link func(*approval.Request) string
 		blocks = append(blocks,
 			section(fmt.Sprintf("*%s* of %s, key %s\n%s, asked for by %s; %s. Approvals end %s.", inWords(r.Action), code(r.Tenant), code(r.KID),
 				link(&r), mention(r.Requester), stateWords(r.State), at(r.ExpiresAt))))
-		if r.State == approval.Pending {
+		switch r.State {
+		case approval.Pending:
 			blocks = append(blocks, decideButtons(r))
+		case approval.InDoubt:
+			blocks = append(blocks, settleButtons(r))
 		}
 	}
 	if n := len(requests) - 15; n > 0 {

@@ -66,6 +66,7 @@ var (
 			{Domain: "login.acme.com", KIDs: []string{"currentcurrentcurrent"}},
 			{Domain: "down.acme.com", Err: "reading the JWKS: auth0: 503"},
 		},
+		Rotations: 2,
 	}
 )
 
@@ -111,8 +112,23 @@ func told(action approval.Action, state approval.State) (approval.Request, []aud
 			if state != approval.Failed && state != approval.InDoubt && write == approval.Rotate {
 				add(audit.Entry{Kind: audit.Rotated, Step: step(write), Note: "The next key is in use, and the key before it is previously used.", Look: sample})
 			}
+			account := &audit.Account{Tried: []string{"rotate, attempt 1, 03:12:04 UTC: Auth0 answered 502 (<b>)."}, Unproven: []string{"Whether anybody reads this."}}
+			switch {
+			case state == approval.Working && write == approval.Revoke:
+				add(audit.Entry{Kind: audit.Waiting, Note: "Auth0 does not answer as it should, still looking: auth0: 503"})
+			case state == approval.Done && action != approval.Rotate:
+				account.CachedUntil = asked.Add(approval.LongestCache)
+			case state == approval.Failed:
+				account.Reset = asked.Add(4 * time.Hour)
+			}
 			if state != approval.Working {
-				add(audit.Entry{Kind: audit.Kind(state), Note: "What is true, said by <Auth0>.", Look: sample})
+				add(audit.Entry{Kind: audit.Kind(state), Note: "What is true, said by <Auth0>.", Look: sample, Account: account})
+			}
+			switch {
+			case state == approval.InDoubt && action != approval.Rotate:
+				add(audit.Entry{Kind: audit.Stated, Actor: &alice, Says: string(approval.DidNot)})
+			case state == approval.Done && action == approval.RotateAndRevoke:
+				add(audit.Entry{Kind: audit.Unlisted, Note: "The key is gone from the JWKS of login.acme.com.", Look: sample, Account: account})
 			}
 		}
 	}
@@ -127,7 +143,7 @@ func told(action approval.Action, state approval.State) (approval.Request, []aud
 // TestCards draws the card, the thread and the audit posts of every action in every
 // state, and holds them to their golden files.
 func TestCards(t *testing.T) {
-	b := board{approvers: []string{"UALICE", "UBOB", "SONCALL"}, mention: true, rotations: 2}
+	b := board{approvers: []string{"UALICE", "UBOB", "SONCALL"}, mention: true}
 	for _, action := range approval.Actions {
 		for _, state := range approval.States {
 			name := string(action) + "-" + strings.ReplaceAll(string(state), "_", "-")
@@ -156,7 +172,8 @@ func TestListsAndModals(t *testing.T) {
 	golden(t, "list-empty", slacksim.OnMessage, keyBlocks("prod", &audit.Look{At: asked}, asked, false))
 	pending, _ := told(approval.Rotate, approval.Pending)
 	working, _ := told(approval.Revoke, approval.Working)
-	golden(t, "requests", slacksim.OnMessage, openBlocks([]approval.Request{pending, working}, func(r *approval.Request) string { return code(string(r.ID)) }))
+	doubted, _ := told(approval.Revoke, approval.InDoubt)
+	golden(t, "requests", slacksim.OnMessage, openBlocks([]approval.Request{pending, working, doubted}, func(r *approval.Request) string { return code(string(r.ID)) }))
 	golden(t, "requests-none", slacksim.OnMessage, openBlocks(nil, nil))
 	golden(t, "help", slacksim.OnMessage, []slack.Block{section(helpWords([]string{"prod", "staging"}))})
 	for _, action := range approval.Actions {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,13 +70,7 @@ func (b *Bot) workReceived(ctx context.Context, id string) {
 }
 
 func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time) {
-	var approvers []string
-	if r.Verb != approval.Cancel { // which is the requester's, whatever groups there are
-		if req, err := b.Trail.Request(ctx, r.Request); err == nil {
-			approvers = b.Policy.ApproversOf(req.Tenant)
-		}
-	}
-	person, err := b.people.judge(ctx, r.Who, approvers)
+	person, err := b.people.judge(ctx, r.Who, b.rightsFor(ctx, r))
 	if err != nil {
 		b.answer(ctx, id, r, err)
 		return
@@ -88,12 +83,27 @@ func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time
 	b.Log.Info().Str("envelope_id", id).Str("request_id", string(r.Request)).Str("actor", r.Who.User).
 		Str("verb", string(r.Verb)).Bool("again", again).Msg("pressed")
 	words := section(pressWords(r.Verb, again, now))
-	if r.Verb == approval.Approve || again {
+	if again || r.Verb != approval.Deny && r.Verb != approval.Cancel {
 		b.tellBlocks(ctx, r.Channel, r.Who.User, words)
 		return
 	}
 	b.tellBlocks(ctx, r.Channel, r.Who.User, words, slack.NewActionBlock("explain",
 		slack.NewButtonBlockElement(actExplain, string(r.Request), plain("Say why…", 75))))
+}
+
+// rightsFor returns the ids of users and user groups that a press may depend on.
+func (b *Bot) rightsFor(ctx context.Context, r received) []string {
+	req, err := b.Trail.Request(ctx, r.Request)
+	if err != nil {
+		return nil // the desk says what is wrong with it
+	}
+	switch r.Verb {
+	case approval.Cancel:
+		return nil // the requester's, whatever groups there are
+	case approval.TookEffect, approval.DidNot:
+		return slices.Concat(b.Policy.Requesters, b.Policy.ApproversOf(req.Tenant))
+	}
+	return b.Policy.ApproversOf(req.Tenant)
 }
 
 func (b *Bot) workAsk(ctx context.Context, id string, r received) {

@@ -31,12 +31,23 @@ func threadLine(e audit.Entry, name func(*audit.Actor) string) (words string, ok
 		if words = answerWords(e.Answer); words == "" {
 			return "", false // what the look shows is the next line
 		}
-	case audit.Rotated, audit.Revoked, audit.Done, audit.Voided, audit.Failed, audit.Halted, audit.Expired, audit.InDoubt:
+	case audit.Stated:
+		words = name(e.Actor) + " says that " + saidWords(e.Says) + ". A second person has to say the same."
+	case audit.Waiting, audit.Rotated, audit.Revoked, audit.Unlisted, audit.StillListed,
+		audit.Done, audit.Voided, audit.Failed, audit.Halted, audit.Expired, audit.InDoubt:
 		words = "*" + title(e.Kind) + ".* " + escape(e.Note)
 	default:
 		return "", false
 	}
 	return fmt.Sprintf("#%d · %s · %s", e.Seq, at(e.Time), words), true
+}
+
+// saidWords is what a person says of what is in doubt.
+func saidWords(says string) string {
+	if approval.Verb(says) == approval.TookEffect {
+		return "it took effect"
+	}
+	return "it did not take effect"
 }
 
 func doing(s *audit.Step) string {
@@ -75,6 +86,7 @@ func title(k audit.Kind) string {
 var posted = []audit.Kind{
 	audit.Asked, audit.Approved, audit.Denied, audit.Cancelled, audit.Explained,
 	audit.Expired, audit.Voided, audit.Done, audit.Failed, audit.Halted, audit.InDoubt,
+	audit.Stated, audit.Unlisted, audit.StillListed,
 }
 
 func isPosted(k audit.Kind) bool { return slices.Contains(posted, k) }
@@ -100,8 +112,14 @@ func trailPost(e audit.Entry, story []audit.Entry, mentions bool) (text string, 
 		people += ", " + string(e.Kind) + " by " + name(e.Actor)
 	}
 	words += people + " · " + at(e.Time)
+	if e.Kind == audit.Stated {
+		words += "\n" + name(e.Actor) + " says that " + saidWords(e.Says) + "."
+	}
 	if e.Note != "" {
 		words += "\n" + escape(e.Note)
+	}
+	if more := accountWords(e.Account); more != "" {
+		words += "\n" + more
 	}
 	if steps := stepsBetween(e, story); steps != "" {
 		words += "\n" + steps
@@ -128,7 +146,7 @@ func kidOf(c audit.Change) string {
 
 // stepsBetween lists the entries that lead to an end and have no post of their own.
 func stepsBetween(e audit.Entry, story []audit.Entry) string {
-	if !approval.State(e.Kind).IsFinal() && e.Kind != audit.InDoubt {
+	if s := approval.State(e.Kind); !slices.Contains(approval.States, s) || !s.IsFinal() && s != approval.InDoubt {
 		return ""
 	}
 	var steps []string

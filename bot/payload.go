@@ -3,6 +3,7 @@ package bot
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,9 +115,8 @@ func (i interaction) press() (id approval.ID, verb approval.Verb, ok bool) {
 		return "", "", false
 	}
 	a := i.Actions[0]
-	switch verb = approval.Verb(a.Action); verb {
-	case approval.Approve, approval.Deny, approval.Cancel:
-	default:
+	verb = approval.Verb(a.Action)
+	if !slices.Contains(approval.Verbs, verb) {
 		return "", "", false
 	}
 	parts := strings.Split(a.Block, ":")

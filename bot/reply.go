@@ -73,6 +73,8 @@ func refusalWords(no *approval.Refusal, link func(*approval.Request) string) str
 		return "Too late: this request expired " + at(no.Until) + ". Ask anew if it is still needed."
 	case approval.Stale:
 		return "Your press reached me late, so it did not count as an approval of what you saw. Look at the card and press again."
+	case approval.TrailForged:
+		return "The trail of this request was changed from outside, so nothing that was said of it can be believed. Tell the operator; until then use the tenant's Dashboard."
 	}
 	return "This was refused (" + escape(string(no.Why)) + "). Type `/signing-keys help`."
 }
@@ -123,8 +125,13 @@ func pressWords(verb approval.Verb, again bool, now approval.Request) string {
 		return "You approved it. I am carrying it out now; each step is in the thread of the card."
 	case approval.Deny:
 		return "You denied it. No key was touched."
+	case approval.Cancel:
+		return "You cancelled it. No key was touched."
 	}
-	return "You cancelled it. No key was touched."
+	if now.State == approval.InDoubt {
+		return "Your word is in the trail. A second person has to say the same."
+	}
+	return "Two people say the same now, so the request is " + stateWords(now.State) + "."
 }
 
 // troubleWords is what a person gets where something went wrong inside: the operator

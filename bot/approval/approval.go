@@ -11,11 +11,11 @@
 // what now stands, or with a Refusal that says why not.
 //
 //	pending ──► approved ──► working ──► done
-//	   │           │            ├──► voided, failed   nothing was applied
-//	   │           │            ├──► halted           rotated, not revoked
+//	   │           │            ├──► expired, voided, failed   nothing was applied
+//	   │           │            ├──► halted                    rotated, not revoked
 //	   │           │            └──► in_doubt ──► done, failed, halted
-//	   │           └──► expired, failed
-//	   └──► denied, cancelled, expired
+//	   │           └──► expired, voided, failed
+//	   └──► denied, cancelled, expired, voided
 package approval
 
 import (
@@ -46,14 +46,14 @@ const (
 	Approved State = "approved" // agreed to; not yet begun
 	Working  State = "working"  // being carried out
 
-	Done      State = "done"      // carried out and proven
+	Done      State = "done"      // carried out and proven, or said to be by two people
 	Denied    State = "denied"    // an approver said no
 	Cancelled State = "cancelled" // the requester withdrew it
 	Expired   State = "expired"   // nobody decided in time, or it was never begun
-	Voided    State = "voided"    // the keys were not as pinned; nothing was applied
+	Voided    State = "voided"    // the keys are no longer as pinned; nothing was applied
 	Failed    State = "failed"    // refused or never taken; nothing was applied
 	Halted    State = "halted"    // rotated, and the key is not revoked
-	InDoubt   State = "in_doubt"  // what is true contradicts every explanation; still looked at
+	InDoubt   State = "in_doubt"  // what is true contradicts every explanation; looked at until a look or two people end it
 )
 
 // States lists them all.
@@ -130,9 +130,16 @@ const (
 	Approve Verb = "approve"
 	Deny    Verb = "deny"
 	Cancel  Verb = "cancel"
+
+	// What is in doubt is ended by two people who say the same of it.
+	TookEffect Verb = "took_effect"
+	DidNot     Verb = "did_not"
 )
 
-// Cause names the press of verb by actor, so that the same press again is known.
-func (v Verb) Cause(id ID, actor audit.Actor) string {
+// Verbs lists them all.
+var Verbs = []Verb{Approve, Deny, Cancel, TookEffect, DidNot}
+
+// cause names the press of verb by actor, so that the same press again is known.
+func (v Verb) cause(id ID, actor audit.Actor) string {
 	return fmt.Sprintf("%s:%s:%s:%s", v, id, actor.Team, actor.User)
 }

@@ -22,8 +22,14 @@ type Timing struct {
 	NewToken     time.Duration // how long a token signed by the new key is asked for before halting
 	Between      time.Duration // the longest time between the rotation and the intent to revoke
 	Proof        time.Duration // how long the public key sets may still list a revoked key before done is said
+	ProofEvery   time.Duration // how often they are looked at until then
+	Late         time.Duration // how long they are looked at after that
+	LateEvery    time.Duration // and how often
 	Unreadable   time.Duration // how long Auth0 may stay unreadable, or a proof outstanding, before in_doubt
 	Doubt        time.Duration // how often a request in doubt is looked at
+	Retry        time.Duration // between two tries of a write, so that one hiccup does not spend them all
+	Backoff      time.Duration // after a turn that failed; it doubles up to BackoffMax
+	BackoffMax   time.Duration
 }
 
 // DefaultTiming is what keyturn runs with.
@@ -32,7 +38,9 @@ func DefaultTiming() Timing {
 		Lease: 30 * time.Second, Renew: 10 * time.Second,
 		WriteWithin: 3 * time.Second, WriteTimeout: 10 * time.Second, Quiet: 15 * time.Second,
 		NeverBegun: 5 * time.Minute, NewToken: 2 * time.Minute, Between: 15 * time.Minute,
-		Proof: time.Minute, Unreadable: 30 * time.Minute, Doubt: time.Minute,
+		Proof: time.Minute, ProofEvery: 5 * time.Second, Late: time.Hour, LateEvery: 5 * time.Minute,
+		Unreadable: 30 * time.Minute, Doubt: time.Minute,
+		Retry: 2 * time.Second, Backoff: time.Second, BackoffMax: 30 * time.Second,
 	}
 }
 

@@ -102,7 +102,7 @@ func TestLostAnswers(t *testing.T) {
 		{"rotate never answered", approval.Rotate, auth0sim.Fault{Op: "rotate", Times: 1, Delay: 20 * time.Second}, approval.Done, 1, 0, 1, ""},
 		{"rotate 502", approval.Rotate, with(badGateway, "rotate", 1), approval.Done, 1, 0, 2, ""},
 		{"rotate 307", approval.Rotate, auth0sim.Fault{Op: "rotate", Times: 1, Status: 307, Header: http.Header{"Location": {"/api/v2/keys/signing/rotate"}}}, approval.Done, 1, 0, 2, ""},
-		{"rotate 429", approval.Rotate, auth0sim.Fault{Op: "rotate", Status: 429, Header: http.Header{"X-RateLimit-Reset": {"946702800"}}}, approval.Failed, 0, 0, 1, "come back at 2000-01-01T05:00:00Z"},
+		{"rotate 429", approval.Rotate, auth0sim.Fault{Op: "rotate", Status: 429, Header: http.Header{"X-RateLimit-Reset": {"946702800"}}}, approval.Failed, 0, 0, 1, "Auth0 refused it (429"},
 		{"rotate 403", approval.RotateAndRevoke, auth0sim.Fault{Op: "rotate", Status: 403}, approval.Failed, 0, 0, 1, "Auth0 refused it (403"},
 		{"both, rotate lost after", approval.RotateAndRevoke, auth0sim.Fault{Op: "rotate", Times: 1, Lose: auth0sim.LoseAfter}, approval.Done, 1, 1, 1, ""},
 		{"both, revoke lost after", approval.RotateAndRevoke, auth0sim.Fault{Op: "revoke", Times: 1, Lose: auth0sim.LoseAfter}, approval.Done, 1, 1, 1, ""},
@@ -124,8 +124,21 @@ func TestLostAnswers(t *testing.T) {
 					t.Errorf("%d calls to %s arrived, want %d", calls, tc.fault.Op, tc.calls)
 				}
 				story := h.story(r.ID)
-				if end := story[len(story)-1]; !strings.Contains(end.Note, tc.note) {
+				end := story[len(story)-1]
+				if !strings.Contains(end.Note, tc.note) {
 					t.Errorf("the end says %q, want %q in it", end.Note, tc.note)
+				}
+				var intents int
+				for _, e := range story {
+					if e.Kind == audit.Intended {
+						intents++
+					}
+				}
+				if end.Account == nil || len(end.Account.Tried) != intents {
+					t.Errorf("the end accounts for %+v, want each of %d tries", end.Account, intents)
+				}
+				if reset := end.Account.Reset; !reset.IsZero() != (tc.name == "rotate 429") {
+					t.Errorf("the end says to come back at %v", reset)
 				}
 			})
 		})

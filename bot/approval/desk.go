@@ -19,9 +19,9 @@ const (
 	// MaxReason is how many characters of reason are taken: as many as Slack lets
 	// a modal's input hold.
 	MaxReason = 3000
-	// staleAfter is how long an approval may lie between its press and the work on
-	// it. What a person agreed to is the moment they saw; deny and cancel harm
-	// nobody and always count.
+	// staleAfter is how long an approval, or a word on what is in doubt, may lie between
+	// its press and the work on it. What a person agreed to is the moment they saw; deny
+	// and cancel harm nobody and always count.
 	staleAfter = 2 * time.Minute
 )
 
@@ -80,6 +80,9 @@ func (d *Desk) Ask(ctx context.Context, a Ask) (Request, error) {
 	if no != nil {
 		no.Look = look
 		return Request{}, no
+	}
+	if look.Rotations, err = rotations(ctx, d.store, a.Tenant, keys, now); err != nil {
+		return Request{}, fmt.Errorf("asking for %s: %w", a.Action, err)
 	}
 	r := Request{
 		ID: newID(), Tenant: a.Tenant, Action: a.Action, State: Pending, KID: kid,
@@ -169,10 +172,13 @@ func (d *Desk) Press(ctx context.Context, p Press) (now Request, again bool, err
 	if err != nil {
 		return Request{}, false, fmt.Errorf("%s %s: %w", p.Verb, p.Request, err)
 	}
+	if p.Verb == TookEffect || p.Verb == DidNot {
+		return d.settle(ctx, r, p)
+	}
 	if no := d.policy.MayDecide(p.Verb, r, p.Person); no != nil {
 		return r, false, no
 	}
-	if p.Verb == Approve && d.now().Sub(p.Received) > staleAfter && r.State == Pending {
+	if p.Verb == Approve && r.State == Pending && d.isStale(p) {
 		return r, false, &Refusal{Why: Stale, Request: &r}
 	}
 	r, err = d.store.Move(ctx, d.move(r, p))
@@ -192,9 +198,11 @@ func (d *Desk) Press(ctx context.Context, p Press) (now Request, again bool, err
 	return r, false, nil
 }
 
+func (d *Desk) isStale(p Press) bool { return d.now().Sub(p.Received) > staleAfter }
+
 func (d *Desk) move(r Request, p Press) Move {
-	m := Move{ID: r.ID, From: []State{Pending}, Release: true}
-	cause := p.Verb.Cause(r.ID, p.Person.Actor)
+	m := Move{ID: r.ID, From: []State{Pending}}
+	cause := p.Verb.cause(r.ID, p.Person.Actor)
 	switch p.Verb {
 	case Approve:
 		m.To, m.Unexpired, m.Approver, m.DueAt = Approved, true, &p.Person.Actor, d.now()

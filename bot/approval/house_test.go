@@ -2,6 +2,7 @@ package approval_test
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -108,6 +109,18 @@ func (h *house) kid(role string) string {
 func (h *house) ask(action approval.Action, kid string) approval.Request {
 	h.t.Helper()
 	r, err := h.desk.Ask(h.t.Context(), asking(action, kid))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return r
+}
+
+// askAnew asks for what was asked for before, in another modal.
+func (h *house) askAnew(action approval.Action) approval.Request {
+	h.t.Helper()
+	a := asking(action, "")
+	a.Cause = rand.Text()
+	r, err := h.desk.Ask(h.t.Context(), a)
 	if err != nil {
 		h.t.Fatal(err)
 	}

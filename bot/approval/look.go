@@ -80,6 +80,24 @@ func (t Tenant) published(ctx context.Context) []audit.Published {
 	return out
 }
 
+// rotations returns how many rotations of the 24 hours before now are known. The trail
+// lacks those made in the Dashboard; the list has them where it says until when a key
+// was in use, which Auth0 may leave out.
+func rotations(ctx context.Context, s Store, tenant string, keys mgmt.Keys, now time.Time) (int, error) {
+	since := now.Add(-24 * time.Hour)
+	recorded, err := s.Rotations(ctx, tenant, since)
+	if err != nil {
+		return 0, err
+	}
+	listed := 0
+	for _, k := range keys {
+		if k.CurrentUntil.After(since) {
+			listed++
+		}
+	}
+	return max(recorded, listed), nil
+}
+
 func pin(k mgmt.Key) *audit.Pin { return &audit.Pin{KID: k.KID, SHA256: k.SHA256()} }
 
 func unrevoked(keys mgmt.Keys) []string {

@@ -67,7 +67,8 @@ const (
 	TenantBusy     Why = "tenant_busy"  // Other is being carried out
 	Over           Why = "over"         // decided before; By and Request say how
 	PastExpiry     Why = "past_expiry"
-	Stale          Why = "stale" // the press lay too long before it could be worked
+	Stale          Why = "stale"        // the press lay too long before it could be worked
+	TrailForged    Why = "trail_forged" // what was said of it before cannot be believed
 )
 
 // Whys lists every reason there is, so that none can be without words.
@@ -75,5 +76,5 @@ var Whys = []Why{
 	IsRequester, NotRequester, NotApprover, MayNotAsk, IsBot, IsGuest, IsDeactivated, IsStranger, NotEstablished, NobodyElse,
 	DirectMessage, BotNotInChannel, SharedChannel, ChannelNotAllowed,
 	UnknownTenant, UnknownKey, KeyIsCurrent, KeyIsNext, KeyIsRevoked, KeysUnclear, KeysChanged, NoReason, LongReason, BadLink,
-	UnknownRequest, AlreadyOpen, TenantBusy, Over, PastExpiry, Stale,
+	UnknownRequest, AlreadyOpen, TenantBusy, Over, PastExpiry, Stale, TrailForged,
 }

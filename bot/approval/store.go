@@ -39,6 +39,9 @@ type Store interface {
 	// NextDue returns when a request will next be claimable; zero: none.
 	NextDue(ctx context.Context) (time.Time, error)
 
+	// Rotations returns how many rotations of a tenant the trail has since a time.
+	Rotations(ctx context.Context, tenant string, since time.Time) (int, error)
+
 	// Changed returns a channel that is closed at the next commit.
 	Changed() <-chan struct{}
 }
@@ -48,12 +51,14 @@ type Store interface {
 type Move struct {
 	ID        ID
 	From      []State // the row must be in one of these
-	Epoch     int64   // the row's epoch must be this; 0: a person's move, fenced by the state alone
+	Epoch     int64   // the row's epoch must be this; 0: a person's move, which takes the row from whoever has its lease
+	Revision  int64   // the row's revision must be this; 0: any
 	Unexpired bool    // the row's ExpiresAt must lie ahead
 	To        State
 	Approver  *audit.Actor // recorded in the row; nil: as it is
 	DueAt     time.Time    // zero: never
 	Release   bool         // the lease is given up
+	Recheck   bool         // the tenant's pending requests are due at once: their pins may no longer hold
 	Entry     audit.Entry  // without a kind: none, the row alone is moved
 }
 

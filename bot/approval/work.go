@@ -24,16 +24,15 @@ type work struct {
 	failures int
 }
 
-// backoff grows from 1 s to 30 s while turns fail.
+// backoff grows while turns fail.
 func (w *work) backoff() time.Duration {
 	w.failures++
-	return min(30*time.Second, time.Second<<min(w.failures-1, 5))
+	return min(w.Timing.BackoffMax, w.Timing.Backoff<<min(w.failures-1, 10))
 }
 
 // quiet reports whether what was written can have no effect any more that the list
-// does not show.
-// It is counted anew from each claim: the process before may have died with its
-// write still on the way.
+// does not show. It is counted anew from each claim: the process before may have died
+// with its write still on the way.
 func (w *work) quiet() bool { return w.quietIn() <= 0 }
 
 func (w *work) quietIn() time.Duration {
@@ -44,37 +43,79 @@ func (w *work) quietIn() time.Duration {
 	return w.Timing.Quiet - w.Now().Sub(from)
 }
 
-// turn reads what is on disk, looks, and makes one move. It returns how long to
-// pause before the next, or that there is none.
+// turn is what is on disk of a request, what the tenant shows, and the one move that
+// follows from the two.
+type turn struct {
+	*work
+	r     Request
+	story []audit.Entry
+	look  *audit.Look // nil: not looked yet
+	keys  mgmt.Keys
+}
+
+// turn makes the next turn. It returns how long to pause before another, or that the
+// request is let go: it is at its end, or due at another time.
 func (w *work) turn(ctx context.Context) (pause time.Duration, over bool, err error) {
 	r, err := w.Store.Request(ctx, w.id)
 	if err != nil {
 		return 0, false, fmt.Errorf("reading the row: %w", err)
 	}
-	if r.Epoch != w.epoch || r.State.IsFinal() {
+	if r.Epoch != w.epoch {
 		return 0, true, nil
 	}
+	t := &turn{work: w, r: r}
 	if r.State == Pending {
-		return w.end(ctx, r, Expired, nil, "Nobody decided in time. No key was touched.")
+		return t.pend(ctx)
 	}
-	story, err := w.Store.Story(ctx, w.id)
-	if errors.Is(err, audit.ErrForged) {
-		return w.end(ctx, r, Failed, nil, "An entry of this request is not the one that was sealed. Nothing more was sent; look at the tenant's Dashboard.")
-	}
-	if err != nil {
+	t.story, err = w.Store.Story(ctx, w.id)
+	switch {
+	case errors.Is(err, audit.ErrForged):
+		return t.disbelieve(ctx, err)
+	case err != nil:
 		return 0, false, fmt.Errorf("reading the story: %w", err)
+	case r.State.IsFinal():
+		return t.lookLate(ctx)
 	}
-	if err := believe(r, story); err != nil {
-		to := Failed
-		if last(story, audit.Rotated) != nil && phaseOf(r, story) == revoking {
-			to = Halted
+	if err := believe(r, t.story); err != nil {
+		return t.disbelieve(ctx, err)
+	}
+	if t.last(audit.Intended) == nil && w.Now().Sub(t.last(audit.Approved).Time) > w.Timing.NeverBegun {
+		return t.end(ctx, Expired, "Approved, and never begun. No key was touched; ask again.")
+	}
+	return t.carryOn(ctx)
+}
+
+// pend lets a request expire that nobody decided on, and voids one whose pins no longer
+// hold since another change of the tenant ended.
+func (t *turn) pend(ctx context.Context) (time.Duration, bool, error) {
+	if !t.Now().Before(t.r.ExpiresAt) {
+		return t.end(ctx, Expired, "Nobody decided in time. No key was touched.")
+	}
+	tenant, ok := t.Tenants[t.r.Tenant]
+	if ok {
+		var err error
+		if t.look, t.keys, err = tenant.Look(ctx, t.Now(), false); err != nil {
+			return 0, false, err // approving it looks again, so nothing is lost by waiting
 		}
-		return w.end(ctx, r, to, nil, "The database was changed from outside: "+err.Error()+". Nothing more was sent.")
+		if !hold(t.r.Pins, t.keys) {
+			return t.end(ctx, Voided, "Another change came first, and the keys are no longer as they were shown. Nothing was applied; ask again.")
+		}
 	}
-	if approved := last(story, audit.Approved); last(story, audit.Intended) == nil && w.Now().Sub(approved.Time) > w.Timing.NeverBegun {
-		return w.end(ctx, r, Expired, nil, "Approved, and never begun. No key was touched; ask again.")
+	return t.letGo(ctx, t.r.ExpiresAt)
+}
+
+// disbelieve ends a request whose row or entries are not what was sealed. Once something
+// was tried only people can say what is true.
+func (t *turn) disbelieve(ctx context.Context, err error) (time.Duration, bool, error) {
+	t.report(ctx, t.id, err)
+	note := "The database was changed from outside: " + err.Error() + ". Nothing more was sent; look at the tenant's Dashboard."
+	switch {
+	case t.r.State.IsFinal():
+		return t.letGo(ctx, time.Time{})
+	case t.r.State == Approved || t.story != nil && t.last(audit.Intended) == nil:
+		return t.end(ctx, Failed, note)
 	}
-	return w.carryOn(ctx, r, story)
+	return t.doubt(ctx, note)
 }
 
 // phase is which of the three parts of a carrying-out comes next.
@@ -86,77 +127,86 @@ const (
 	proving
 )
 
-func phaseOf(r Request, story []audit.Entry) phase {
-	rotated, revoked := last(story, audit.Rotated) != nil, last(story, audit.Revoked) != nil
+func (t *turn) phase() phase {
+	rotated, revoked := t.last(audit.Rotated) != nil, t.last(audit.Revoked) != nil
 	switch {
-	case r.Action != Revoke && !rotated:
+	case t.r.Action != Revoke && !rotated:
 		return rotating
-	case r.Action != Rotate && !revoked:
+	case t.r.Action != Rotate && !revoked:
 		return revoking
 	}
 	return proving
 }
 
-func (w *work) carryOn(ctx context.Context, r Request, story []audit.Entry) (time.Duration, bool, error) {
-	tenant, ok := w.Tenants[r.Tenant]
+// carryOn looks, and does what follows.
+func (t *turn) carryOn(ctx context.Context) (time.Duration, bool, error) {
+	tenant, ok := t.Tenants[t.r.Tenant]
 	if !ok {
-		return w.unreadable(ctx, r, story, fmt.Errorf("tenant %q is not configured", r.Tenant))
+		return t.unreadable(ctx, fmt.Errorf("tenant %q is not configured", t.r.Tenant))
 	}
-	at := phaseOf(r, story)
-	if at == revoking && r.Action == RotateAndRevoke && last(story, audit.Intended).Step.Write == string(Rotate) {
-		if over, err := w.between(ctx, r, story); over || err != nil {
+	at, revokes := t.phase(), attemptsOf(t.story, Revoke)
+	if at == revoking && t.r.Action == RotateAndRevoke && revokes.intents == 0 {
+		if t.r.State == InDoubt {
+			return t.end(ctx, Halted, "The rotation took effect, as was seen late. The key is not revoked.")
+		}
+		if over, err := t.between(ctx); over || err != nil {
 			return 0, over, err
 		}
 	}
-	if at == proving && !w.fresh {
+	if at == proving && !t.fresh {
 		tenant.Reader.DropToken()
-		w.fresh = true
+		t.fresh = true
 	}
-	look, keys, err := tenant.Look(ctx, w.Now(), at == proving)
-	if err != nil {
-		return w.unreadable(ctx, r, story, err)
+	var err error
+	if t.look, t.keys, err = tenant.Look(ctx, t.Now(), at == proving); err != nil {
+		return t.unreadable(ctx, err)
 	}
-	if r.State == Approved {
-		return w.begin(ctx, r, look, keys)
+	if t.look.Rotations, err = rotations(ctx, t.Store, t.r.Tenant, t.keys, t.Now()); err != nil {
+		return 0, false, fmt.Errorf("counting rotations: %w", err)
 	}
+	if t.r.State == Approved {
+		return t.begin(ctx)
+	}
+	quiet := t.quiet() || t.r.State == InDoubt
 	switch at {
 	case rotating:
-		a := attemptsOf(story, Rotate)
-		return w.follow(ctx, r, Rotate, a, decideRotate(r.Pins, a, keys, w.quiet() || r.State == InDoubt), look)
+		a := attemptsOf(t.story, Rotate)
+		return t.follow(ctx, Rotate, a, decideRotate(t.r.Pins, a, t.keys, quiet))
 	case revoking:
-		a := attemptsOf(story, Revoke)
-		key, current := r.Pins.Key, (*audit.Pin)(nil)
-		if r.Action == RotateAndRevoke {
-			key, current = r.Pins.Current, r.Pins.Next
+		key, current := t.r.Pins.Key, (*audit.Pin)(nil)
+		if t.r.Action == RotateAndRevoke {
+			key, current = t.r.Pins.Current, t.r.Pins.Next
 		}
-		return w.follow(ctx, r, Revoke, a, decideRevoke(*key, current, a, keys, w.quiet() || r.State == InDoubt), look)
+		return t.follow(ctx, Revoke, revokes, decideRevoke(*key, current, revokes, t.keys, quiet))
 	}
-	return w.prove(ctx, r, story, look, keys)
+	return t.prove(ctx)
 }
 
 // begin moves an approved request on, if the keys still are what was approved.
-func (w *work) begin(ctx context.Context, r Request, look *audit.Look, keys mgmt.Keys) (time.Duration, bool, error) {
-	if !hold(r.Pins, keys) {
-		return w.end(ctx, r, Voided, look, "The keys are not as they were when this was asked for. Nothing was applied; ask again.")
+func (t *turn) begin(ctx context.Context) (time.Duration, bool, error) {
+	if !hold(t.r.Pins, t.keys) {
+		return t.end(ctx, Voided, notAsShown)
 	}
-	e := w.entry(r, audit.Began, "The keys are as they were shown.")
-	e.Look = look
-	return 0, false, w.move(ctx, r, Working, e)
+	e := t.entry(t.r, audit.Began, "The keys are as they were shown.")
+	e.Look = t.look
+	return 0, false, t.move(ctx, Working, e)
 }
 
+const notAsShown = "The keys are not as they were when this was asked for. Nothing was applied; ask again."
+
 // follow does what the table says.
-func (w *work) follow(ctx context.Context, r Request, write Action, a attempts, v verdict, look *audit.Look) (time.Duration, bool, error) {
-	if r.State == InDoubt && v == mayWrite {
+func (t *turn) follow(ctx context.Context, write Action, a attempts, v verdict) (time.Duration, bool, error) {
+	if t.r.State == InDoubt && v == mayWrite {
 		v = notTaken // what is in doubt is looked at, and not tried again
 	}
-	afterRotation := write == Revoke && r.Action == RotateAndRevoke
+	afterRotation := write == Revoke && t.r.Action == RotateAndRevoke
 	switch v {
 	case mayWrite:
-		return w.write(ctx, r, write, a)
+		return t.write(ctx, write, a)
 	case mustWait:
-		pause := max(w.quietIn(), 0)
+		pause := max(t.quietIn(), 0)
 		if a.succeeded() {
-			pause = min(pause, time.Second) // any moment now
+			pause = min(pause, t.Timing.Backoff) // any moment now
 		}
 		return pause, false, nil
 	case applied:
@@ -164,23 +214,15 @@ func (w *work) follow(ctx context.Context, r Request, write Action, a attempts, 
 		if write == Revoke {
 			kind, note = audit.Revoked, "The list shows the key as revoked."
 		}
-		e := w.entry(r, kind, note)
-		e.Look, e.Step = look, &audit.Step{Write: string(write), KID: r.KID}
-		w.fresh = false
-		// An effect found while in doubt is recorded as it is seen; from there the
-		// request is carried on only where nothing is left to write.
-		if r.State == InDoubt && phaseAfter(r, write) != proving {
-			if err := w.move(ctx, r, InDoubt, e); err != nil {
-				return 0, false, err
-			}
-			return w.end(ctx, r, Halted, look, "The rotation took effect, as was seen late. The key is not revoked.")
-		}
-		return 0, false, w.move(ctx, r, r.State, e)
+		e := t.entry(t.r, kind, note)
+		e.Look, e.Step = t.look, &audit.Step{Write: string(write), KID: t.r.KID}
+		t.fresh = false
+		return 0, false, t.move(ctx, t.r.State, e)
 	case changed:
 		if afterRotation {
-			return w.end(ctx, r, Halted, look, "Rotated. The key is not revoked, because the keys changed since.")
+			return t.end(ctx, Halted, "Rotated. The key is not revoked, because the keys changed since.")
 		}
-		return w.end(ctx, r, Voided, look, "The keys are not as they were when this was asked for. Nothing was applied; ask again.")
+		return t.end(ctx, Voided, notAsShown)
 	case refused, notTaken:
 		why := "Auth0 did not take it; the answers were lost."
 		switch {
@@ -190,70 +232,78 @@ func (w *work) follow(ctx context.Context, r Request, write Action, a attempts, 
 			why = "It could not be sent to Auth0."
 		}
 		if afterRotation {
-			return w.end(ctx, r, Halted, look, "Rotated. The key is not revoked: "+why)
+			return t.end(ctx, Halted, "Rotated. The key is not revoked: "+why)
 		}
-		return w.end(ctx, r, Failed, look, why+" Nothing was applied.")
+		return t.end(ctx, Failed, why+" Nothing was applied.")
 	}
-	return w.doubt(ctx, r, look, "The keys are in a state that this request does not explain. Look at the tenant's Dashboard.")
-}
-
-func phaseAfter(r Request, write Action) phase {
-	if write == Rotate && r.Action == RotateAndRevoke {
-		return revoking
-	}
-	return proving
+	return t.doubt(ctx, "The keys are in a state that this request does not explain. Look at the tenant's Dashboard.")
 }
 
 func refusalWords(a *audit.Answer) string {
-	words := fmt.Sprintf("Auth0 refused it (%d", a.Status)
-	if a.Words != "" {
-		words += ": " + a.Words
+	if a.Words == "" {
+		return fmt.Sprintf("Auth0 refused it (%d).", a.Status)
 	}
-	words += ")."
-	if !a.Reset.IsZero() {
-		words += " It says to come back at " + a.Reset.UTC().Format(time.RFC3339) + "."
-	}
-	return words
+	return fmt.Sprintf("Auth0 refused it (%d: %s).", a.Status, a.Words)
 }
 
 // end makes the last move.
-func (w *work) end(ctx context.Context, r Request, to State, look *audit.Look, note string) (time.Duration, bool, error) {
-	e := w.entry(r, audit.Kind(to), note)
-	e.Look = look
-	if e.Change = r.change(); e.Change.Approver == nil {
-		e.Change = nil // nothing was agreed on; the asked entry has it all
+func (t *turn) end(ctx context.Context, to State, note string) (time.Duration, bool, error) {
+	e := t.entry(t.r, audit.Kind(to), note)
+	e.Look, e.Account = t.look, account(to, t.r.KID, t.story, t.look, t.Now())
+	if t.r.Approver.User != "" {
+		e.Change = t.r.change()
 	}
-	err := w.move(ctx, r, to, e)
+	m := t.moveTo(to, e)
+	m.Release, m.Recheck = true, t.r.State != Pending
+	if to == Done && t.r.Action != Rotate && !unlisted(t.r.KID, t.look) {
+		m.DueAt = t.Now().Add(t.Timing.LateEvery)
+	}
+	err := t.commit(ctx, m)
 	return 0, err == nil, err
 }
 
-// doubt leaves the request to be looked at again; people end it.
-func (w *work) doubt(ctx context.Context, r Request, look *audit.Look, note string) (time.Duration, bool, error) {
-	m := Move{ID: r.ID, From: []State{r.State}, Epoch: w.epoch, To: InDoubt, DueAt: w.Now().Add(w.Timing.Doubt), Release: true}
-	if r.State != InDoubt {
-		m.Entry = w.entry(r, audit.InDoubt, note)
-		m.Entry.Look, m.Entry.Change = look, r.change()
+// doubt leaves the request to be looked at again. A decisive look ends it, or people do.
+func (t *turn) doubt(ctx context.Context, note string) (time.Duration, bool, error) {
+	if t.r.State == InDoubt {
+		return t.letGo(ctx, t.Now().Add(t.Timing.Doubt))
 	}
-	_, err := w.Store.Move(ctx, m)
+	e := t.entry(t.r, audit.InDoubt, note)
+	e.Look, e.Change, e.Account = t.look, t.r.change(), account(InDoubt, t.r.KID, t.story, t.look, t.Now())
+	m := t.moveTo(InDoubt, e)
+	m.Release, m.DueAt = true, t.Now().Add(t.Timing.Doubt)
+	err := t.commit(ctx, m)
 	return 0, err == nil, err
 }
 
-// move makes a move of the carrier's, fenced by the claim.
-func (w *work) move(ctx context.Context, r Request, to State, e audit.Entry) error {
-	m := Move{ID: r.ID, From: []State{r.State}, Epoch: w.epoch, To: to, Release: to.IsFinal(), Entry: e}
-	if !to.IsFinal() {
-		m.DueAt = w.Now() // if we die here, the next claim goes on at once
-	}
-	_, err := w.Store.Move(ctx, m)
+// letGo gives the claim up without a word, until the request is due again; zero: never.
+func (t *turn) letGo(ctx context.Context, due time.Time) (time.Duration, bool, error) {
+	m := t.moveTo(t.r.State, audit.Entry{})
+	m.Release, m.DueAt = true, due
+	err := t.commit(ctx, m)
+	return 0, err == nil, err
+}
+
+// move makes a move after which the carrying-out goes on.
+func (t *turn) move(ctx context.Context, to State, e audit.Entry) error {
+	m := t.moveTo(to, e)
+	m.DueAt = t.Now() // if we die here, the next claim goes on at once
+	return t.commit(ctx, m)
+}
+
+func (t *turn) moveTo(to State, e audit.Entry) Move {
+	return Move{ID: t.id, From: []State{t.r.State}, Epoch: t.epoch, To: to, Entry: e}
+}
+
+func (t *turn) commit(ctx context.Context, m Move) error {
+	_, err := t.Store.Move(ctx, m)
 	var recorded *Recorded
-	if errors.As(err, &recorded) {
-		return nil // we were not told that it was kept
-	}
-	if err != nil {
-		return fmt.Errorf("recording %s: %w", e.Kind, err)
+	if err != nil && !errors.As(err, &recorded) { // recorded: we were not told that it was kept
+		return fmt.Errorf("recording %s: %w", m.Entry.Kind, err)
 	}
 	return nil
 }
+
+func (t *turn) last(kind audit.Kind) *audit.Entry { return last(t.story, kind) }
 
 // last returns the last entry of a kind, or nil.
 func last(story []audit.Entry, kind audit.Kind) *audit.Entry {

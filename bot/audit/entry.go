@@ -15,6 +15,7 @@ const (
 	Explained Kind = "explained" // whoever denied or cancelled said why; bears Reason
 
 	Began    Kind = "began"    // carrying out began: the keys are as pinned; bears Look
+	Waiting  Kind = "waiting"  // Auth0 cannot be read, and it is tried on; Note says what it answers
 	Intended Kind = "intended" // a write to Auth0 comes next; bears Change and Step
 	Answered Kind = "answered" // what came back; bears Answer. Concludes nothing
 	Rotated  Kind = "rotated"  // the list shows that the rotation took effect; bears Look
@@ -25,6 +26,10 @@ const (
 	Failed  Kind = "failed"   // refused, or never taken: nothing was applied
 	Halted  Kind = "halted"   // rotated, and the key is not revoked
 	InDoubt Kind = "in_doubt" // what is true contradicts every explanation
+	Stated  Kind = "stated"   // a person says how what is in doubt came out; bears Says. A second one ends it
+
+	Unlisted    Kind = "unlisted"     // after done: the last key set that listed the revoked key lists it no more; bears Look
+	StillListed Kind = "still_listed" // after done: an hour later a key set still lists it; bears Look
 )
 
 // Entry is one line of the trail. Fields that are empty for a kind are left out of
@@ -38,15 +43,17 @@ type Entry struct {
 	// unique in the trail, so the same press again finds its recorded outcome.
 	Cause string `json:"cause,omitempty"`
 
-	Tenant  string  `json:"tenant,omitempty"`
-	Request string  `json:"request,omitempty"`
-	Actor   *Actor  `json:"actor,omitempty"`  // who did it; absent: keyturn by itself
-	Change  *Change `json:"change,omitempty"` // the whole of what was asked for, on asked and intended
-	Step    *Step   `json:"step,omitempty"`   // which write, on intended, answered, rotated and revoked
-	Answer  *Answer `json:"answer,omitempty"` // on answered
-	Look    *Look   `json:"look,omitempty"`   // the keys as they were seen for this entry
-	Reason  string  `json:"reason,omitempty"` // a person's words, whole, on explained
-	Note    string  `json:"note,omitempty"`   // what is true now and why, in keyturn's words, for people
+	Tenant  string   `json:"tenant,omitempty"`
+	Request string   `json:"request,omitempty"`
+	Actor   *Actor   `json:"actor,omitempty"`   // who did it; absent: keyturn by itself
+	Change  *Change  `json:"change,omitempty"`  // the whole of what was asked for, on asked and intended
+	Step    *Step    `json:"step,omitempty"`    // which write, on intended, answered, rotated and revoked
+	Answer  *Answer  `json:"answer,omitempty"`  // on answered
+	Look    *Look    `json:"look,omitempty"`    // the keys as they were seen for this entry
+	Account *Account `json:"account,omitempty"` // what was tried and not proven, on ends and in_doubt
+	Says    string   `json:"says,omitempty"`    // on stated: took_effect or did_not
+	Reason  string   `json:"reason,omitempty"`  // a person's words, whole, on explained
+	Note    string   `json:"note,omitempty"`    // what is true now and why, in keyturn's words, for people
 
 	Policy  string `json:"policy,omitempty"`  // digest of who may ask and approve, as configured then
 	Version string `json:"version,omitempty"` // of keyturn
@@ -113,9 +120,13 @@ type Answer struct {
 // Look is what the tenant showed at one moment.
 type Look struct {
 	At    time.Time   `json:"at"`
-	Keys  []Key       `json:"keys"`            // next in queue, currently used, previously used, revoked
+	Keys  []Key       `json:"keys,omitempty"`  // next in queue, currently used, previously used, revoked
 	JWKS  []Published `json:"jwks,omitempty"`  // by domain, as far as looked at
 	Token string      `json:"token,omitempty"` // kid of the key that signed the token which read the keys
+
+	// Rotations is how many rotations of the 24 hours before are known: from the trail,
+	// or from the keys that went out of use, whichever are more. Auth0 allows five a day.
+	Rotations int `json:"rotations,omitempty"`
 }
 
 // Key is a signing key as it was seen.
@@ -134,6 +145,18 @@ type Published struct {
 	Domain string   `json:"domain"`
 	KIDs   []string `json:"kids,omitempty"`
 	Err    string   `json:"err,omitempty"` // it could not be read, and why
+}
+
+// Account is what an end does not rest on the keys for: what was tried, and what
+// could not be proven.
+type Account struct {
+	Tried    []string `json:"tried,omitempty"`    // each write and what came back, in keyturn's words
+	Unproven []string `json:"unproven,omitempty"` // in keyturn's words, each a sentence
+
+	// CachedUntil is until when verifiers with the longest default cache that is known
+	// may accept a revoked key, from when it was last seen in a key set.
+	CachedUntil time.Time `json:"cached_until,omitzero"`
+	Reset       time.Time `json:"reset,omitzero"` // when Auth0 says that it takes the next rotation
 }
 
 // Key returns the key with this kid, if the look saw it.

@@ -143,8 +143,9 @@ func (s *Store) move(ctx context.Context, tx *sql.Tx, m approval.Move) (approval
 		state = $2, due_at = $3, entered_at = CASE WHEN state = $2 THEN entered_at ELSE $4 END,
 		revision = CASE WHEN $5 > 0 THEN $5 ELSE revision END,
 		approver = CASE WHEN $6 <> '' THEN $6 ELSE approver END,
-		lease_until = CASE WHEN $7 THEN 0 ELSE lease_until END
-		WHERE id = $1 AND state IN (` + quoted(m.From) + `) AND ($8 = 0 OR epoch = $8) AND ($9 = 0 OR expires_at > $9)`
+		lease_until = CASE WHEN $7 OR $8 = 0 THEN 0 ELSE lease_until END,
+		epoch = CASE WHEN $8 = 0 THEN epoch + 1 ELSE epoch END
+		WHERE id = $1 AND state IN (` + quoted(m.From) + `) AND ($8 = 0 OR epoch = $8) AND ($9 = 0 OR expires_at > $9) AND ($10 = 0 OR revision = $10)`
 	if m.To == approval.Approved {
 		query += ` AND NOT EXISTS (SELECT 1 FROM requests AS o WHERE o.tenant = requests.tenant AND o.id <> requests.id AND o.state IN (` + carried + `))`
 	}
@@ -153,10 +154,15 @@ func (s *Store) move(ctx context.Context, tx *sql.Tx, m approval.Move) (approval
 		unexpired = micros(now)
 	}
 	r, err := scanRequest(tx.QueryRowContext(ctx, query+` RETURNING `+columns,
-		string(m.ID), string(m.To), micros(m.DueAt), micros(now), seq, approver, m.Release, m.Epoch, unexpired).Scan)
+		string(m.ID), string(m.To), micros(m.DueAt), micros(now), seq, approver, m.Release, m.Epoch, unexpired, m.Revision).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return approval.Request{}, whyNot(ctx, tx, m, now)
 	}
+	if err != nil || !m.Recheck {
+		return r, err
+	}
+	// Also from whoever has the lease: what it looked at may be from before this move.
+	_, err = tx.ExecContext(ctx, `UPDATE requests SET due_at = $2, lease_until = 0, epoch = epoch + 1 WHERE tenant = $1 AND state = 'pending'`, r.Tenant, micros(now))
 	return r, err
 }
 
@@ -175,7 +181,8 @@ func whyNot(ctx context.Context, tx *sql.Tx, m approval.Move, now time.Time) err
 	if err != nil {
 		return err
 	}
-	met := slices.Contains(m.From, r.State) && (m.Epoch == 0 || m.Epoch == r.Epoch) && (!m.Unexpired || r.ExpiresAt.After(now))
+	met := slices.Contains(m.From, r.State) && (m.Epoch == 0 || m.Epoch == r.Epoch) &&
+		(m.Revision == 0 || m.Revision == r.Revision) && (!m.Unexpired || r.ExpiresAt.After(now))
 	if !met {
 		return &approval.Moved{Now: r}
 	}

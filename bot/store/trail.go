@@ -134,14 +134,14 @@ func size(ctx context.Context, tx *sql.Tx) (n int64, err error) {
 	return n, nil
 }
 
-// Count returns how many entries of a kind a tenant has since a time.
-func (s *Store) Count(ctx context.Context, kind audit.Kind, tenant string, since time.Time) (n int, err error) {
+// Rotations implements approval.Store.
+func (s *Store) Rotations(ctx context.Context, tenant string, since time.Time) (n int, err error) {
 	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		return tx.QueryRowContext(ctx, `SELECT count(*) FROM trail WHERE kind = $1 AND tenant = $2 AND at >= $3`,
-			string(kind), tenant, micros(since)).Scan(&n)
+			string(audit.Rotated), tenant, micros(since)).Scan(&n)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("counting entries: %w", err)
+		return 0, fmt.Errorf("counting rotations: %w", err)
 	}
 	return n, nil
 }
