@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -70,7 +69,7 @@ func (b *Bot) workReceived(ctx context.Context, id string) {
 }
 
 func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time) {
-	person, err := b.people.judge(ctx, r.Who, b.rightsFor(ctx, r))
+	person, err := b.people.judge(ctx, r.Who, b.rightsFor(ctx, r)...)
 	if err != nil {
 		b.answer(ctx, id, r, err)
 		return
@@ -91,8 +90,8 @@ func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time
 		slack.NewButtonBlockElement(actExplain, string(r.Request), plain("Say why…", 75))))
 }
 
-// rightsFor returns the ids of users and user groups that a press may depend on.
-func (b *Bot) rightsFor(ctx context.Context, r received) []string {
+// rightsFor returns the lists of users and user groups that a press depends on.
+func (b *Bot) rightsFor(ctx context.Context, r received) [][]string {
 	req, err := b.Trail.Request(ctx, r.Request)
 	if err != nil {
 		return nil // the desk says what is wrong with it
@@ -101,9 +100,9 @@ func (b *Bot) rightsFor(ctx context.Context, r received) []string {
 	case approval.Cancel:
 		return nil // the requester's, whatever groups there are
 	case approval.TookEffect, approval.DidNot:
-		return slices.Concat(b.Policy.Requesters, b.Policy.ApproversOf(req.Tenant))
+		return [][]string{b.Policy.Requesters, b.Policy.ApproversOf(req.Tenant)}
 	}
-	return b.Policy.ApproversOf(req.Tenant)
+	return [][]string{b.Policy.ApproversOf(req.Tenant)}
 }
 
 func (b *Bot) workAsk(ctx context.Context, id string, r received) {

@@ -40,12 +40,13 @@ type members struct {
 	at  time.Time
 }
 
-// judge describes p as Slack does now. ids are the users and user groups that the
-// move is about; only where none of the users is p are the groups asked for.
+// judge describes p as Slack does now. rights are the lists of users and user groups
+// that the move depends on; the groups of a list are asked for only where p is none of
+// its users.
 //
 // Whatever cannot be established within the time is a Refusal: nobody counts on the
 // ground of what is not known.
-func (pp *people) judge(ctx context.Context, p presser, ids []string) (approval.Person, error) {
+func (pp *people) judge(ctx context.Context, p presser, rights ...[]string) (approval.Person, error) {
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
 	person := approval.Person{Actor: audit.Actor{Enterprise: pp.install.Enterprise, Team: pp.install.Team, User: p.User}}
@@ -65,14 +66,14 @@ func (pp *people) judge(ctx context.Context, p presser, ids []string) (approval.
 	person.Bot = u.IsBot || u.IsAppUser || u.IsWorkflowBot || u.IsConnectorBot
 	person.Guest = u.IsRestricted || u.IsUltraRestricted
 	person.Stranger = u.IsStranger || !pp.member(u)
-	if slices.Contains(ids, p.User) || slices.Contains(ids, "*") {
-		return person, nil
+	var groups []string
+	for _, ids := range rights {
+		if !slices.Contains(ids, p.User) {
+			groups = append(groups, slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isGroup(id) })...)
+		}
 	}
 	var unread error
-	for _, id := range ids {
-		if !isGroup(id) {
-			continue
-		}
+	for _, id := range groups {
 		in, err := pp.membersOf(ctx, id)
 		if err != nil {
 			unread = err

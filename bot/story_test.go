@@ -1,8 +1,12 @@
 package bot_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
+
+	"keyturn/bot/slacksim"
+	"keyturn/mgmt/auth0sim"
 )
 
 func TestEachActionFromCommandToTrail(t *testing.T) {
@@ -41,4 +45,75 @@ func TestEachActionFromCommandToTrail(t *testing.T) {
 			})
 		})
 	}
+}
+
+// inDoubt brings a rotation that alice asked for into doubt: its answer is lost, and the
+// list explains nothing.
+func (h *house) inDoubt() slacksim.Message {
+	h.t.Helper()
+	h.tenant.Fault(auth0sim.Fault{Op: "rotate", Times: 1, Lose: auth0sim.LoseBefore})
+	card := h.ask("rotate")
+	h.tenant.Fault(auth0sim.Fault{Op: "list", After: 2, Status: http.StatusOK, Body: "[]"})
+	h.press("UBOB", card, "approve")
+	h.await("doubt", func() bool { return strings.Contains(h.card(card.TS).Shows(), "In doubt") })
+	h.rest()
+	return h.card(card.TS)
+}
+
+func TestTwoPeopleEndADoubtOnTheCard(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		card := h.inDoubt()
+		wantIn(t, "the card", card.Shows(), "In doubt", "What was tried", "rotate, attempt 1", "The answer was lost",
+			"What could not be proven", "Whether our rotation took effect", "two people who say the same", "[It took effect] [It did not]")
+		h.slash("UALICE", "/signing-keys requests")
+		wantIn(t, "the open requests", h.told("UALICE"), "in doubt", "[It took effect] [It did not]")
+
+		h.press("UDAVE", card, "did_not") // he may ask, and is no approver
+		wantIn(t, "what dave was told", h.told("UDAVE"), "A second person has to say the same")
+		wantIn(t, "the card", h.card(card.TS).Shows(), "@UDAVE says that it did not take effect")
+		h.press("UGINA", card, "did_not")
+		wantIn(t, "what gina was told", h.told("UGINA"), "Guests of this workspace cannot")
+		h.press("UDAVE", card, "did_not")
+		wantIn(t, "what dave was told", h.told("UDAVE"), "You did that already")
+
+		h.press("UBOB", h.card(card.TS), "did_not")
+		wantIn(t, "what bob was told", h.told("UBOB"), "Two people say the same now, so the request is failed")
+		wantIn(t, "the card", h.card(card.TS).Shows(), "Failed", "The rotation did not take effect. Nothing was applied. dave and bob say so, who looked.")
+		if strings.Contains(h.card(card.TS).Shows(), "[It took effect]") {
+			t.Error("the card still has buttons")
+		}
+		wantIn(t, "the thread", h.thread(card.TS), "@UDAVE says that it did not take effect. A second person has to say the same.", "Failed.", "@UALICE @UBOB")
+		h.press("UALICE", card, "took_effect") // on the card as she saw it
+		wantIn(t, "what alice was told", h.told("UALICE"), "Too late: this request is already failed")
+		if h.writes() != 1 {
+			t.Errorf("%d writes, want the one before the doubt", h.writes())
+		}
+	})
+}
+
+func TestAPendingRequestWhosePinsNoLongerHoldIsVoided(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		rotate, revoke := h.ask("rotate"), h.ask("revoke")
+		h.press("UBOB", revoke, "approve")
+		wantIn(t, "the card", h.card(revoke.TS).Shows(), "Done")
+		wantIn(t, "the other card", h.card(rotate.TS).Shows(), "Voided", "Another change came first")
+		h.press("UBOB", rotate, "approve")
+		wantIn(t, "what bob was told", h.told("UBOB"), "Too late: this request is already voided")
+	})
+}
+
+func TestAChangeThatWaitsForAuth0SaysSo(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		card := h.ask("revoke")
+		h.tenant.Fault(auth0sim.Fault{Op: "list", After: 2, Status: http.StatusServiceUnavailable})
+		h.press("UBOB", card, "approve")
+		h.await("the card to say so", func() bool { return strings.Contains(h.card(card.TS).Shows(), "Waiting") })
+		wantIn(t, "the card", h.card(card.TS).Shows(), "Being carried out", "Auth0 does not answer as it should, still looking", "503")
+		h.tenant.ClearFaults()
+		h.await("the end", func() bool { return strings.Contains(h.card(card.TS).Shows(), "Done") })
+		if strings.Contains(h.card(card.TS).Shows(), "Waiting") {
+			t.Error("the card of what is done still waits")
+		}
+		wantIn(t, "the card", h.card(card.TS).Shows(), "Verifiers that keep the key set may accept the key until", "(node-jwks-rsa, auth0-python)", "(.NET)")
+	})
 }
