@@ -390,7 +390,7 @@ func (s *slowStore) Move(ctx context.Context, m approval.Move) (approval.Request
 func TestAnIntentThatIsTooOldIsNotSent(t *testing.T) {
 	for intents, want := range map[int]approval.State{1: approval.Done, 100: approval.Failed} {
 		inHouse(t, auth0sim.Config{}, func(t *testing.T, h *house) {
-			h.restart(&slowStore{h.store, intents, 4 * time.Second})
+			h.restart(func(s *store.Store) approval.Store { return &slowStore{s, intents, 4 * time.Second} })
 			r := h.ask(approval.Rotate, "")
 			h.approve(r.ID)
 			h.await(r.ID, want)
@@ -420,7 +420,7 @@ func (deafStore) Renew(context.Context, approval.ID, int64, time.Duration) error
 
 func TestAWriteNeedsALeaseThatWasRenewed(t *testing.T) {
 	inHouse(t, auth0sim.Config{}, func(t *testing.T, h *house) {
-		h.restart(deafStore{h.store})
+		h.restart(func(s *store.Store) approval.Store { return deafStore{s} })
 		h.tenant.Fault(auth0sim.Fault{Op: "rotate", Times: 1, Lose: auth0sim.LoseBefore})
 		h.tenant.Fault(auth0sim.Fault{Op: "list", After: 2, Times: 3, Delay: 3 * time.Second}) // holds the second try up, to 21 s after the claim
 		r := h.ask(approval.Rotate, "")

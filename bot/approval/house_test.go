@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"net"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -55,16 +56,23 @@ func inHouse(t *testing.T, cfg auth0sim.Config, test func(t *testing.T, h *house
 // open starts keyturn on the house's database, as after a crash.
 func (h *house) open() {
 	h.t.Helper()
+	h.start(h.tenant.Dial, func(s *store.Store) approval.Store { return s })
+}
+
+// start starts keyturn with another way to Auth0, and over a store that may misbehave.
+func (h *house) start(dial func(context.Context, string, string) (net.Conn, error), over func(*store.Store) approval.Store) {
+	h.t.Helper()
 	var err error
 	if h.store, err = store.Open(context.Background(), h.path, time.Now); err != nil {
 		h.t.Fatal(err)
 	}
-	reader, writer := mgmt.Open(mgmt.Config{BaseURL: "http://acme.test", ClientID: "sim-client", ClientSecret: "sim-secret", Dial: h.tenant.Dial})
+	reader, writer := mgmt.Open(mgmt.Config{BaseURL: "http://acme.test", ClientID: "sim-client", ClientSecret: "sim-secret", Dial: dial})
 	h.reader = reader
+	db := over(h.store)
 	tenants := map[string]approval.Tenant{"prod": {Name: "prod", Reader: reader, JWKS: []string{"http://acme.test"}}}
-	h.desk = approval.NewDesk(h.store, policy, tenants, 30*time.Minute, "test", time.Now)
+	h.desk = approval.NewDesk(db, policy, tenants, 30*time.Minute, "test", time.Now)
 	h.carrier = &approval.Carrier{
-		Store: h.store, Tenants: tenants, Writers: map[string]*mgmt.Writer{"prod": writer},
+		Store: db, Tenants: tenants, Writers: map[string]*mgmt.Writer{"prod": writer},
 		Owner: "test", Version: "test", Now: time.Now, Timing: approval.DefaultTiming(),
 		Report: func(id approval.ID, err error) {
 			h.mu.Lock()
@@ -273,21 +281,11 @@ func (h *house) awaitEntry(id approval.ID, want audit.Kind) {
 	}
 }
 
-// restart starts the carrier again, over a store that misbehaves.
-func (h *house) restart(s approval.Store) {
-	h.stop()
-	c := *h.carrier
-	c.Store = s
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c.Run(ctx)
-	}()
-	h.stop = func() {
-		cancel()
-		<-done
-	}
+// restart starts keyturn again, over a store that misbehaves.
+func (h *house) restart(over func(*store.Store) approval.Store) {
+	h.t.Helper()
+	h.close()
+	h.start(h.tenant.Dial, over)
 }
 
 // list is the list of keys as Auth0 would answer now.
