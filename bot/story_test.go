@@ -117,3 +117,25 @@ func TestAChangeThatWaitsForAuth0SaysSo(t *testing.T) {
 		wantIn(t, "the card", h.card(card.TS).Shows(), "Verifiers that keep the key set may accept the key until", "(node-jwks-rsa, auth0-python)", "(.NET)")
 	})
 }
+
+// TestReadyMeansThatPressesReachUs takes the socket away and gives it back.
+func TestReadyMeansThatPressesReachUs(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		if err := h.bot.Ready(); err != nil {
+			t.Errorf("connected, and not ready: %v", err)
+		}
+		h.slack.Fault(slacksim.Fault{Method: "apps.connections.open", Error: "internal_error"})
+		h.slack.Drop()
+		h.await("the socket to be gone", func() bool { return h.slack.Sockets() == 0 })
+		h.rest()
+		if h.bot.Ready() == nil {
+			t.Error("ready without a socket")
+		}
+		h.slack.ClearFaults()
+		h.await("a socket", func() bool { return h.slack.Sockets() == 1 })
+		h.rest()
+		if err := h.bot.Ready(); err != nil {
+			t.Errorf("connected again, and not ready: %v", err)
+		}
+	})
+}

@@ -183,3 +183,41 @@ func TestALostAnswerIsNotProvenHarmless(t *testing.T) {
 		}
 	})
 }
+
+// TestAKeySetThatCannotBeReadProvesNothing has key sets that fail: done is said, and not
+// that the key is gone from them, until they are read.
+func TestAKeySetThatCannotBeReadProvesNothing(t *testing.T) {
+	inHouse(t, auth0sim.Config{Previous: 1}, func(t *testing.T, h *house) {
+		r := h.ask(approval.Revoke, h.kid("previous"))
+		h.tenant.Fault(auth0sim.Fault{Op: "jwks", Status: http.StatusServiceUnavailable})
+		began := time.Now()
+		h.approve(r.ID)
+		h.await(r.ID, approval.Done)
+		if d := time.Since(began); d < time.Minute {
+			t.Errorf("done was said after %v, want the key sets tried for a minute", d)
+		}
+		story := h.story(r.ID)
+		if a := story[len(story)-1].Account; len(a.Unproven) != 1 || !strings.Contains(a.Unproven[0], "could not be read") {
+			t.Errorf("done does not prove %q", a.Unproven)
+		}
+		h.tenant.ClearFaults()
+		h.awaitEntry(r.ID, audit.Unlisted)
+	})
+}
+
+func TestATokenOfTheOldKeyIsNotAProof(t *testing.T) {
+	const lag = 40 * time.Second
+	inHouse(t, auth0sim.Config{TokenLag: lag}, func(t *testing.T, h *house) {
+		r := h.ask(approval.Rotate, "")
+		began := time.Now()
+		h.approve(r.ID)
+		h.await(r.ID, approval.Done)
+		if d := time.Since(began); d < lag {
+			t.Errorf("done was said after %v, and tokens were signed by the old key for %v", d, lag)
+		}
+		story := h.story(r.ID)
+		if end := story[len(story)-1]; end.Look.Token != h.kid("current") {
+			t.Errorf("it was read back with a token of %s", end.Look.Token)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package approval_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -329,6 +330,18 @@ func TestAForgedRowCarriesNothingOut(t *testing.T) {
 			})
 		})
 	}
+	t.Run("approved, and then another key's", func(t *testing.T) {
+		inHouse(t, auth0sim.Config{Previous: 2}, func(t *testing.T, h *house) {
+			previous := h.kids("previous")
+			r, other := h.ask(approval.Revoke, previous[0]), h.ask(approval.Revoke, previous[1])
+			h.tenant.Fault(auth0sim.Fault{Op: "list", Status: http.StatusServiceUnavailable}) // holds it up
+			h.approve(r.ID)
+			h.forge(fmt.Sprintf(`UPDATE requests SET (kid, pins) = (SELECT kid, pins FROM requests WHERE id = '%s') WHERE id = '%s'`, other.ID, r.ID))
+			h.tenant.ClearFaults()
+			h.await(r.ID, approval.Failed)
+			h.wantEffects(0, 0)
+		})
+	})
 	t.Run("done made approved again", func(t *testing.T) {
 		inHouse(t, auth0sim.Config{}, func(t *testing.T, h *house) {
 			r := h.ask(approval.Rotate, "")

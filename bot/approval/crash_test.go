@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,7 +39,8 @@ type breaker struct {
 
 	mu     sync.Mutex
 	points []string // the writes so far, by name
-	at     int      // which of them breaks, from 0; -1: none
+	at     int      // which of them breaks, from 0; -1: none, or the first of this name
+	name   string
 	mode   mode
 	gone   bool // nothing gets out of the process any more
 }
@@ -50,7 +52,7 @@ func (b *breaker) through(name string, write func() error) error {
 		b.mu.Unlock()
 		return errBroken
 	}
-	hit := len(b.points) == b.at
+	hit := len(b.points) == b.at || b.at < 0 && name == b.name && !slices.Contains(b.points, name)
 	b.points = append(b.points, name)
 	if hit && b.mode == goneBefore {
 		b.gone = true
@@ -111,8 +113,13 @@ func (b *breaker) Dial(ctx context.Context, network, addr string) (net.Conn, err
 // breakAt starts keyturn over a breaker.
 func (h *house) breakAt(at int, m mode) *breaker {
 	h.t.Helper()
+	return h.startOver(&breaker{at: at, mode: m})
+}
+
+func (h *house) startOver(b *breaker) *breaker {
+	h.t.Helper()
 	h.close()
-	b := &breaker{dial: h.tenant.Dial, at: at, mode: m}
+	b.dial = h.tenant.Dial
 	h.start(b.Dial, func(s *store.Store) approval.Store { b.Store = s; return b })
 	return b
 }
@@ -140,7 +147,7 @@ func (h *house) insist(b *breaker, do func() error) {
 func (h *house) again(b *breaker) {
 	h.close()
 	b.mu.Lock()
-	b.gone, b.at = false, -1
+	b.gone, b.at, b.name = false, -1, ""
 	b.mu.Unlock()
 	h.open()
 }
@@ -287,4 +294,28 @@ func (h *house) playOn(b *breaker, action approval.Action) approval.Request {
 		return approval.Request{}
 	}
 	return h.play(b, action)
+}
+
+// TestTheQuietTimeIsCountedInFull loses a rotate that nobody can know the fate of. The
+// next one comes after the whole quiet time, from giving up on it, or from the claim of
+// a process that did not see what became of it.
+func TestTheQuietTimeIsCountedInFull(t *testing.T) {
+	for _, m := range []mode{failAfter, goneBefore} {
+		inHouse(t, auth0sim.Config{}, func(t *testing.T, h *house) {
+			b := h.startOver(&breaker{at: -1, name: "move answered rotate", mode: m})
+			h.tenant.Fault(auth0sim.Fault{Op: "rotate", Times: 1, Lose: auth0sim.LoseBefore, Delay: 20 * time.Second})
+			r := h.play(b, approval.Rotate)
+			h.wantDoneOnce(r)
+			var intents []time.Time
+			for _, e := range h.story(r.ID) {
+				if e.Kind == audit.Intended {
+					intents = append(intents, e.Time)
+				}
+			}
+			timing := approval.DefaultTiming()
+			if want := timing.WriteTimeout + timing.Quiet; len(intents) != 2 || intents[1].Sub(intents[0]) < want {
+				t.Errorf("mode %q: intents at %v, want the second %v after the first", m, intents, want)
+			}
+		})
+	}
 }
