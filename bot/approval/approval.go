@@ -139,7 +139,8 @@ const (
 // Verbs lists them all.
 var Verbs = []Verb{Approve, Deny, Cancel, TookEffect, DidNot}
 
-// cause names the press of verb by actor, so that the same press again is known.
-func (v Verb) cause(id ID, actor audit.Actor) string {
+// Cause names the press of verb by actor, so that the same press again is known. A word
+// on what is in doubt also names the entry that it answers.
+func (v Verb) Cause(id ID, actor audit.Actor) string {
 	return fmt.Sprintf("%s:%s:%s:%s", v, id, actor.Team, actor.User)
 }

@@ -202,7 +202,7 @@ func (d *Desk) isStale(p Press) bool { return d.now().Sub(p.Received) > staleAft
 
 func (d *Desk) move(r Request, p Press) Move {
 	m := Move{ID: r.ID, From: []State{Pending}}
-	cause := p.Verb.cause(r.ID, p.Person.Actor)
+	cause := p.Verb.Cause(r.ID, p.Person.Actor)
 	switch p.Verb {
 	case Approve:
 		m.To, m.Unexpired, m.Approver, m.DueAt = Approved, true, &p.Person.Actor, d.now()

@@ -62,7 +62,7 @@ func (d *Desk) word(ctx context.Context, r Request, p Press) (Move, *Refusal, er
 		return Move{}, d.tooLate(ctx, r), nil
 	}
 	// The word answers what somebody else said last: pressed again, it is the same.
-	cause := fmt.Sprintf("%s:%d", p.Verb.cause(r.ID, p.Person.Actor), to.Seq)
+	cause := fmt.Sprintf("%s:%d", p.Verb.Cause(r.ID, p.Person.Actor), to.Seq)
 	m := Move{ID: r.ID, From: []State{InDoubt}, Revision: r.Revision, To: InDoubt, DueAt: r.DueAt}
 	if d.isStale(p) && r.State == InDoubt {
 		return m, &Refusal{Why: Stale, Request: &r}, nil

@@ -114,6 +114,14 @@ func (s *server) run(ctx context.Context) error {
 	if listening != "" {
 		s.log.Info().Str("addr", listening).Msg("listening")
 	}
+	for err := s.bot.BeginPosts(ctx); err != nil; err = s.bot.BeginPosts(ctx) {
+		s.log.Error().Err(err).Msg("the posts cannot be begun")
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil
+		}
+	}
 	wg.Go(func() { s.carrier.Run(ctx) })
 	wg.Go(func() { s.tenants.run(ctx) })
 	return s.bot.Run(ctx)
