@@ -48,7 +48,7 @@ func Run(ctx context.Context, log io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: KEYTURN_DATABASE_URL: %w", ErrSetup, err)
 	}
-	s := assemble(cfg, db, newLog(cfg, log))
+	s := assemble(cfg, instrumented(db), newLog(cfg, log))
 	return errors.Join(s.run(ctx), db.Close())
 }
 
@@ -68,8 +68,16 @@ type server struct {
 	tenants *tenantsReady
 }
 
+// keeper is the store, as the parts need it.
+type keeper interface {
+	approval.Store
+	bot.Inbox
+	bot.Trail
+	bot.Posts
+}
+
 // assemble builds the parts, leaves first.
-func assemble(cfg Config, db *store.Store, log zerolog.Logger) *server {
+func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 	tenants := map[string]approval.Tenant{}
 	writers := map[string]*mgmt.Writer{}
 	for _, t := range cfg.ByTenant {
@@ -84,7 +92,7 @@ func assemble(cfg Config, db *store.Store, log zerolog.Logger) *server {
 	}
 	policy := cfg.policy()
 	carrier := &approval.Carrier{
-		Store: db, Tenants: tenants, Writers: writers, Owner: rand.Text(), Version: Version(), Now: time.Now, Timing: approval.DefaultTiming(),
+		Store: db, Tenants: tenants, Writers: writers, Owner: rand.Text(), Version: Version(), Now: time.Now, Timing: timing(),
 		Report: func(id approval.ID, err error) {
 			log.Warn().Str("request_id", string(id)).Err(err).Msg("carrying out is delayed")
 		},

@@ -1,0 +1,190 @@
+//go:build failpoint
+
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"keyturn/bot/approval"
+	"keyturn/bot/audit"
+	"keyturn/bot/store"
+)
+
+// This file is in no keyturn that anybody runs: it lets the crash tests fail each
+// write to the store, or end the process there as a power cut would.
+//
+// FAILPOINT names one passage of one point and what comes of it, such as
+// "move intended rotate#1:kill-after". FAILPOINT_LOG is a file that gets a line for
+// each point that is passed, and one for what was done there. The names do not
+// begin with KEYTURN_, since unknown ones of those are refused.
+
+// errFailpoint is what a write fails with that is told to.
+var errFailpoint = errors.New("the failpoint says so")
+
+// timing is a twentieth of what keyturn runs with, all of it together, so that what
+// outlasts what stays as it is. WriteWithin is not scaled below half a second: it
+// is the one time that an honest step has to keep, and on a machine with eight of us
+// a commit alone can take longer than the 150 ms it would be.
+func timing() approval.Timing {
+	t := approval.DefaultTiming()
+	v := reflect.ValueOf(&t).Elem()
+	for i := range v.NumField() {
+		if d, ok := v.Field(i).Interface().(time.Duration); ok {
+			v.Field(i).SetInt(int64(d / 20))
+		}
+	}
+	t.WriteWithin = max(t.WriteWithin, 500*time.Millisecond)
+	return t
+}
+
+// instrumented puts a point before each write to db.
+func instrumented(db *store.Store) keeper {
+	at, mode, _ := strings.Cut(os.Getenv("FAILPOINT"), ":")
+	return &failing{keeper: db, at: at, mode: mode, log: os.Getenv("FAILPOINT_LOG"), passed: map[string]int{}}
+}
+
+// failing is a store whose writes can fail, before or after they took effect. What
+// only reads is the store's own.
+type failing struct {
+	keeper
+	at, mode string
+	log      string
+
+	mu     sync.Mutex
+	passed map[string]int
+	begun  bool // the posts
+}
+
+// point passes the point of a write.
+func (f *failing) point(name string, write func() error) error {
+	f.mu.Lock()
+	f.passed[name]++
+	at := fmt.Sprintf("%s#%d", name, f.passed[name])
+	f.mu.Unlock()
+	f.note(at)
+	if at != f.at {
+		return write()
+	}
+	when, after := strings.CutSuffix(f.mode, "-after")
+	if after {
+		if err := write(); err != nil {
+			return err // it took no effect
+		}
+	}
+	f.note(at + ":" + f.mode)
+	if strings.HasPrefix(when, "kill") {
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {} // the signal may take a moment, in which nothing more may happen
+	}
+	return errFailpoint
+}
+
+// note writes a line at once: the process may be gone right after.
+func (f *failing) note(line string) {
+	if f.log == "" {
+		return
+	}
+	file, err := os.OpenFile(f.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		panic(err) // a crash test that sees nothing would pass
+	}
+	defer file.Close()
+	fmt.Fprintln(file, line)
+}
+
+// entryName tells entries apart as the points' names do.
+func entryName(e audit.Entry) string {
+	if e.Step != nil {
+		return string(e.Kind) + " " + e.Step.Write
+	}
+	return string(e.Kind)
+}
+
+func (f *failing) entryAt(ctx context.Context, seq int64) string {
+	entries, err := f.Entries(ctx, seq-1, 1)
+	if err != nil || len(entries) == 0 {
+		return fmt.Sprint("of ", err)
+	}
+	return entryName(entries[0])
+}
+
+func (f *failing) Create(ctx context.Context, r approval.Request, e audit.Entry) (now approval.Request, err error) {
+	err = f.point("create", func() error {
+		now, err = f.keeper.Create(ctx, r, e)
+		return err
+	})
+	return now, err
+}
+
+func (f *failing) Move(ctx context.Context, m approval.Move) (now approval.Request, err error) {
+	name := "move " + entryName(m.Entry)
+	if m.Entry.Kind == "" {
+		name = "stay " + string(m.To)
+	}
+	err = f.point(name, func() error {
+		now, err = f.keeper.Move(ctx, m)
+		return err
+	})
+	return now, err
+}
+
+// Claim is asked again and again; one that would find nothing writes nothing.
+func (f *failing) Claim(ctx context.Context, owner string, lease time.Duration) (r approval.Request, err error) {
+	if due, err := f.NextDue(ctx); err != nil || due.IsZero() || due.After(time.Now()) {
+		return f.keeper.Claim(ctx, owner, lease)
+	}
+	err = f.point("claim", func() error {
+		r, err = f.keeper.Claim(ctx, owner, lease)
+		return err
+	})
+	return r, err
+}
+
+func (f *failing) Renew(ctx context.Context, id approval.ID, epoch int64, lease time.Duration) error {
+	return f.point("renew", func() error { return f.keeper.Renew(ctx, id, epoch, lease) })
+}
+
+func (f *failing) Receive(ctx context.Context, id, payload string) error {
+	return f.point("receive", func() error { return f.keeper.Receive(ctx, id, payload) })
+}
+
+func (f *failing) Worked(ctx context.Context, id string) error {
+	return f.point("worked", func() error { return f.keeper.Worked(ctx, id) })
+}
+
+// SetCard is called for a card that was drawn, and for each line of its thread.
+func (f *failing) SetCard(ctx context.Context, id approval.ID, ts string, shown, line int64) error {
+	name := "card"
+	if _, _, before, err := f.Card(ctx, id); err == nil && line > before {
+		name = "line " + f.entryAt(ctx, line)
+	}
+	return f.point(name, func() error { return f.keeper.SetCard(ctx, id, ts, shown, line) })
+}
+
+// Posted writes where it is asked for the first time.
+func (f *failing) Posted(ctx context.Context, channel string) (seq int64, err error) {
+	f.mu.Lock()
+	begun := f.begun
+	f.begun = true
+	f.mu.Unlock()
+	if begun {
+		return f.keeper.Posted(ctx, channel)
+	}
+	err = f.point("begin posts", func() error {
+		seq, err = f.keeper.Posted(ctx, channel)
+		return err
+	})
+	return seq, err
+}
+
+func (f *failing) SetPosted(ctx context.Context, channel string, seq int64) error {
+	return f.point("post "+f.entryAt(ctx, seq), func() error { return f.keeper.SetPosted(ctx, channel, seq) })
+}
