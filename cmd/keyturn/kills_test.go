@@ -192,7 +192,7 @@ func (w *world) checkActs(did []act) {
 	}
 	for _, a := range did {
 		if !slices.Contains(worked, a.envelope) {
-			w.fault("%+v was acknowledged, and not worked", a)
+			w.fault("%s was acknowledged, and not worked", a)
 		}
 		cause := "ask:" + a.about
 		if a.verb != "" {
@@ -200,7 +200,7 @@ func (w *world) checkActs(did []act) {
 		}
 		told := slices.ContainsFunc(w.slack.Ephemerals(a.who, room), func(m slacksim.Message) bool { return said(m).After(a.at) })
 		if !slices.Contains(causes, cause) && !told {
-			w.fault("%+v was acknowledged, is not in the trail, and nobody told %s why", a, a.who)
+			w.fault("%s was acknowledged, is not in the trail, and nobody told %s why", a, a.who)
 		}
 	}
 	for verb, words := range map[approval.Verb]string{approval.Approve: "You approved it", approval.Deny: "You denied it", approval.Cancel: "You cancelled it"} {

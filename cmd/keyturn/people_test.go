@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,6 +23,13 @@ type act struct {
 	about    string        // the request, or the modal's id
 	envelope string
 	at       time.Time
+}
+
+func (a act) String() string {
+	if a.verb == "" {
+		return fmt.Sprintf("%s's submission of %s (%s)", a.who, a.about, a.envelope)
+	}
+	return fmt.Sprintf("%s's press of %s on %s (%s)", a.who, a.verb, a.about, a.envelope)
 }
 
 // patience is how long somebody waits before doing it again.

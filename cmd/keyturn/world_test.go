@@ -272,10 +272,11 @@ type gate struct {
 	mu     sync.Mutex
 	seen   map[string]int // calls, by operation
 	writes []write
-	op     string // keyturn is killed at this operation's
-	nth    int    // n-th call
-	after  bool   // and the call takes effect
-	slow   time.Duration
+	op     string        // keyturn is killed at this operation's
+	nth    int           // n-th call
+	after  bool          // and the call takes effect
+	late   time.Duration // after that long
+	slow   time.Duration // that the next list takes
 }
 
 // write is a call that asks for an effect.
@@ -309,6 +310,7 @@ func (g *gate) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	g.kill()
 	if g.after {
+		time.Sleep(g.late) // on its way
 		g.tenant.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.Background()))
 	}
 	panic(http.ErrAbortHandler)
