@@ -15,11 +15,12 @@ import (
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
 	"keyturn/bot/slacksim"
+	"keyturn/mgmt/auth0sim"
 )
 
 // TestRandomKills kills keyturn from outside, again and again at a random moment,
-// while people go on asking and deciding; then it lets them rest and looks whether
-// what came of it is true. KILLS is how often, 200 where it is not set; SEED repeats
+// while people go on asking and deciding, and while Auth0 and Slack are rude now and
+// then; then it lets them rest and looks whether what came of it is true. KILLS is how often, 200 where it is not set; SEED repeats
 // the choices of a run, though not its moments.
 func TestRandomKills(t *testing.T) {
 	kills := int(number64(t, "KILLS", 200))
@@ -35,7 +36,7 @@ func TestRandomKills(t *testing.T) {
 	total, acts, ends := 0, 0, map[approval.State]int{}
 	began := time.Now()
 	parallel(2, worlds, func(n uint64) {
-		w := newWorld(t, "prod", "staging")
+		w := newWorld(t, tenants[:]...)
 		defer w.Close()
 		m := min(killsAWorld, kills-int(n)*killsAWorld)
 		did, states := w.storm(m, seed, n)
@@ -57,6 +58,8 @@ func TestRandomKills(t *testing.T) {
 }
 
 const killsAWorld = 25
+
+var tenants = [2]string{"prod", "staging"}
 
 func number64(t *testing.T, name string, otherwise int64) int64 {
 	text := os.Getenv(name)
@@ -117,6 +120,9 @@ func (w *world) killOften(kills int, r *rand.Rand) {
 	for range kills {
 		starts := w.started()
 		life := time.Duration(r.IntN(600)) * time.Millisecond
+		if r.IntN(3) == 0 {
+			w.rude(r)
+		}
 		switch r.IntN(8) {
 		case 0:
 			life /= 3 // most likely before it is ready
@@ -135,12 +141,24 @@ func (w *world) killOften(kills int, r *rand.Rand) {
 	}
 }
 
+// rude spoils one call to come of some tenant, and one of Slack's.
+func (w *world) rude(r *rand.Rand) {
+	w.tenants[tenants[r.IntN(2)]].tenant.Fault(auth0sim.Fault{
+		Op: []string{"rotate", "revoke", "list", "token"}[r.IntN(4)], Times: 1,
+		Lose: []auth0sim.Lose{auth0sim.LoseBefore, auth0sim.LoseAfter, auth0sim.LandLate}[r.IntN(3)], Delay: late,
+	})
+	w.slack.Fault(slacksim.Fault{
+		Method: []string{"chat.postMessage", "chat.update"}[r.IntN(2)], Times: 1,
+		Status: []int{0, 429, 503}[r.IntN(3)], Error: "internal_error", RetryAfter: time.Second,
+	})
+}
+
 // asksSomething lets somebody ask for a change of some tenant, while few wait.
 func (w *world) asksSomething(who string, r *rand.Rand) (act, bool) {
 	if !w.await(patience/10, func() bool { return len(w.pending()) < 4 }) {
 		return act{}, false
 	}
-	line := "/signing-keys " + string(approval.Actions[r.IntN(3)]) + " " + []string{"prod", "staging"}[r.IntN(2)]
+	line := "/signing-keys " + string(approval.Actions[r.IntN(3)]) + " " + tenants[r.IntN(2)]
 	before := w.told(who)
 	a, ok := w.ask(who, line)
 	if ok { // whoever asked looks what came of it before they ask again

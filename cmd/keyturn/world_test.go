@@ -253,6 +253,9 @@ func (w *world) settle() {
 		w.fault("it does not come to rest:\n%s", w.log.String())
 	}
 	again := !w.await(time.Second, w.none(unworked))
+	if !again && !w.await(90*time.Second, w.none(open)) { // what was worked last has to show too
+		w.fault("it does not come to rest:\n%s", w.log.String())
+	}
 	w.stop()
 	if again {
 		w.run()
