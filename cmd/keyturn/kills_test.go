@@ -20,8 +20,9 @@ import (
 
 // TestRandomKills kills keyturn from outside, again and again at a random moment,
 // while people go on asking and deciding, and while Auth0 and Slack are rude now and
-// then; then it lets them rest and looks whether what came of it is true. KILLS is how often, 200 where it is not set; SEED repeats
-// the choices of a run, though not its moments.
+// then; then it lets them rest and looks whether what came of it is true. KILLS is how
+// often, 200 where it is not set; SEED repeats the choices of a run, though not its
+// moments.
 func TestRandomKills(t *testing.T) {
 	kills := int(number64(t, "KILLS", 200))
 	seed := uint64(number64(t, "SEED", time.Now().UnixNano()))
@@ -46,6 +47,9 @@ func TestRandomKills(t *testing.T) {
 		acts += len(did)
 		for _, s := range states {
 			ends[s]++
+		}
+		for _, s := range w.notes {
+			t.Logf("SEED=%d, world %d: %s", seed, n, s)
 		}
 		for _, f := range w.faults {
 			t.Errorf("SEED=%d, world %d: %s", seed, n, f)

@@ -15,6 +15,7 @@ import (
 
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
+	"keyturn/bot/slacksim"
 	"keyturn/bot/store"
 	"keyturn/mgmt/auth0sim"
 )
@@ -55,7 +56,11 @@ func (w *world) check() (states []approval.State) {
 		states = append(states, r.State)
 		w.checkWrites(r, stories[id])
 		w.checkEnd(r)
-		w.checkCard(r, stories[id])
+		ts, _, _, err := db.Card(context.Background(), id)
+		if err != nil {
+			w.fault("reading the card of %s: %v", id, err)
+		}
+		w.checkCard(r, stories[id], ts)
 	}
 	for name, g := range w.tenants {
 		for _, c := range g.tenant.History() {
@@ -145,12 +150,19 @@ var titles = map[approval.State]string{
 	approval.Voided: "Voided", approval.Failed: "Failed", approval.Halted: "Halted", approval.InDoubt: "In doubt",
 }
 
-// checkCard: the newest card shows the state, and its thread has each line in order.
-func (w *world) checkCard(r approval.Request, story []audit.Entry) {
-	m, ok := w.cards()[string(r.ID)]
-	if !ok {
+// checkCard: the card shows the state, and its thread has each line in order. A kill can
+// leave a second card behind, which was posted and not noted; it is mostly the older
+// one, but a post that was under way at the kill can also arrive after the next.
+func (w *world) checkCard(r approval.Request, story []audit.Entry, ts string) {
+	all := w.slack.Messages(room)
+	i := slices.IndexFunc(all, func(m slacksim.Message) bool { return m.TS == ts })
+	if i < 0 {
 		w.fault("%s is %s, and has no card", r.ID, r.State)
 		return
+	}
+	m := all[i]
+	if newest := w.cards()[string(r.ID)]; newest.TS != ts {
+		w.note("%s has a card that arrived late, %s after its own", r.ID, said(newest).Sub(said(m)))
 	}
 	if entry := idOnCard.FindStringSubmatch(m.Shows())[2]; entry != fmt.Sprint(r.Revision) || !strings.Contains(m.Shows(), titles[r.State]) {
 		w.fault("%s is %s at entry %d, and its card shows:\n%s", r.ID, r.State, r.Revision, m.Shows())
@@ -192,7 +204,7 @@ func (w *world) checkPosts(trail []audit.Entry) {
 	var want, got []int64
 	for _, e := range trail {
 		switch e.Kind {
-		case audit.Began, audit.Intended, audit.Answered, audit.Rotated, audit.Revoked:
+		case audit.Began, audit.Waiting, audit.Intended, audit.Answered, audit.Rotated, audit.Revoked:
 		default:
 			want = append(want, e.Seq)
 		}

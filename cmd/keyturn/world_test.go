@@ -43,6 +43,7 @@ type world struct {
 	stopped bool          // it shall not be started again
 	over    chan struct{} // closed when it was not
 	faults  []string
+	notes   []string // worth a line, and no fault
 }
 
 // newWorld makes a world with a tenant of each name. Close must be called.
@@ -105,6 +106,12 @@ func (w *world) fault(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.faults = append(w.faults, fmt.Sprintf(format, args...))
+}
+
+func (w *world) note(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.notes = append(w.notes, fmt.Sprintf(format, args...))
 }
 
 // run starts keyturn, and again whenever it was killed, then without more.
