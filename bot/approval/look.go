@@ -98,6 +98,11 @@ func rotations(ctx context.Context, s Store, tenant string, keys mgmt.Keys, now 
 	return max(recorded, listed), nil
 }
 
+// unlisted reports whether every public key set could be read and none lists kid.
+func unlisted(kid string, look *audit.Look) bool {
+	return look != nil && !slices.ContainsFunc(look.JWKS, func(p audit.Published) bool { return p.Err != "" || slices.Contains(p.KIDs, kid) })
+}
+
 func pin(k mgmt.Key) *audit.Pin { return &audit.Pin{KID: k.KID, SHA256: k.SHA256()} }
 
 func unrevoked(keys mgmt.Keys) []string {

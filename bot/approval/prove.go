@@ -99,11 +99,6 @@ func (t *turn) lookLate(ctx context.Context) (time.Duration, bool, error) {
 	return 0, err == nil, err
 }
 
-// unlisted reports whether every public key set could be read and none lists kid.
-func unlisted(kid string, look *audit.Look) bool {
-	return look != nil && !slices.ContainsFunc(look.JWKS, func(p audit.Published) bool { return p.Err != "" || slices.Contains(p.KIDs, kid) })
-}
-
 // listedWords says of each domain whether its key set lists a revoked key, as seen from
 // here; "" for a change that revokes none.
 func listedWords(r Request, look *audit.Look) (words string) {
