@@ -90,5 +90,40 @@ func readTransport(cfg Config, tlsConfig *tls.Config) *http.Transport {
 func writeTransport(cfg Config, tlsConfig *tls.Config) *http.Transport {
 	t := transport(cfg, tlsConfig)
 	t.DisableKeepAlives = true
+	t.DialContext = punctual(t.DialContext)
 	return t
+}
+
+type leaveBy struct{}
+
+// LeaveBy returns a context under which no byte of a write leaves after at, however
+// long connecting takes.
+func LeaveBy(ctx context.Context, at time.Time) context.Context {
+	return context.WithValue(ctx, leaveBy{}, at)
+}
+
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// punctual returns connections that take nothing more to send once a write is late.
+func punctual(dial dialFunc) dialFunc {
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		at, ok := ctx.Value(leaveBy{}).(time.Time)
+		if !ok {
+			return dial(ctx, network, addr)
+		}
+		ctx, cancel := context.WithDeadline(ctx, at)
+		defer cancel()
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		if err := conn.SetWriteDeadline(at); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("setting the time to leave by: %w", err)
+		}
+		return conn, nil
+	}
 }

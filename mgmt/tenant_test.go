@@ -147,9 +147,14 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // openPiped is openAt in memory. The test calls the function at its end.
 func openPiped(h http.Handler) (*Reader, *Writer, func()) {
+	return openDialled(h, func(dial dialFunc) dialFunc { return dial })
+}
+
+// openDialled is openPiped with something around each dial.
+func openDialled(h http.Handler, around func(dialFunc) dialFunc) (*Reader, *Writer, func()) {
 	p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 	srv := &http.Server{Handler: h}
 	go srv.Serve(p)
-	r, w := Open(Config{BaseURL: "http://tenant.test", ClientID: testID, ClientSecret: testSecret, Dial: p.dial})
+	r, w := Open(Config{BaseURL: "http://tenant.test", ClientID: testID, ClientSecret: testSecret, Dial: around(p.dial)})
 	return r, w, func() { srv.Close(); r.client.CloseIdleConnections() }
 }

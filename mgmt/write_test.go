@@ -391,3 +391,53 @@ func TestWriteIsNotRepeatedByHTTP2(t *testing.T) {
 		}
 	})
 }
+
+// TestWriteThatIsLate has connections that take their time: what is late never leaves,
+// whether the dial heeds the context or not, and also behind a handshake.
+func TestWriteThatIsLate(t *testing.T) {
+	for _, heeds := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			tn := newTenant()
+			arrived := 0 // read while nothing moves
+			tn.mux.HandleFunc(rotating, func(w http.ResponseWriter, r *http.Request) {
+				arrived++
+				answer(w, 201, `{"kid":"k"}`)
+			})
+			slow := false
+			_, w, end := openDialled(tn, func(dial dialFunc) dialFunc {
+				return func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if !heeds {
+						ctx = context.WithoutCancel(ctx)
+					}
+					if slow {
+						select {
+						case <-time.After(4 * time.Second):
+						case <-ctx.Done():
+							return nil, ctx.Err()
+						}
+					}
+					return dial(ctx, network, addr)
+				}
+			})
+			defer end()
+			for _, tc := range []struct {
+				slow bool
+				want int
+			}{{false, 1}, {true, 1}, {false, 2}} {
+				slow = tc.slow
+				if _, err := w.tokens.get(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				at := time.Now()
+				_, err := w.Rotate(LeaveBy(t.Context(), at.Add(3*time.Second)), "c")
+				synctest.Wait()
+				if (err != nil) != tc.slow || arrived != tc.want {
+					t.Errorf("heeds %v, slow %v: %v, and %d writes arrived, want %d", heeds, tc.slow, err, arrived, tc.want)
+				}
+				if tc.slow && heeds && (!errors.Is(err, ErrNotSent) || time.Since(at) > 3*time.Second) {
+					t.Errorf("what never connected is given up on after %v: %v", time.Since(at), err)
+				}
+			}
+		})
+	}
+}

@@ -69,6 +69,8 @@ func (t *turn) send(ctx context.Context, write Action, intended time.Time) *audi
 	if !within(intended, t.Now(), t.Timing.WriteWithin) {
 		return &audit.Answer{Words: "not sent: the intent was too old"}
 	}
+	// Connecting may take longer than what is left of that.
+	ctx = mgmt.LeaveBy(ctx, intended.Add(t.Timing.WriteWithin))
 	var answer mgmt.Answer
 	var err error
 	switch write {
