@@ -87,7 +87,7 @@ func unproven(end State, kid string, story []audit.Entry, look *audit.Look) []st
 		out = append(out, "Whether our rotation took effect, and once only.")
 	case end == InDoubt && last(story, audit.Revoked) == nil:
 		out = append(out, "Whether the key is revoked.")
-	case last(story, audit.Stated) != nil:
+	case len(story) > 0 && story[len(story)-1].Says != "":
 		out = append(out, "That it came out so: people said it, and no look showed it.")
 	case end == Failed && slices.ContainsFunc(story, func(e audit.Entry) bool {
 		return e.Kind == audit.Answered && e.Answer != nil && e.Answer.Sent && !e.Answer.Refused

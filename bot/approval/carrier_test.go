@@ -228,6 +228,48 @@ func TestARotationBetweenTheEffectsHalts(t *testing.T) {
 	})
 }
 
+// TestSomebodyRevokesTheKeyBetweenTheEffects has the key revoked in the Dashboard after
+// our rotation, while keyturn is gone: for a minute, or for longer than it would go on.
+// The key is revoked, so that is what is said.
+func TestSomebodyRevokesTheKeyBetweenTheEffects(t *testing.T) {
+	for _, gone := range []time.Duration{time.Minute, 20 * time.Minute} {
+		inHouse(t, auth0sim.Config{}, func(t *testing.T, h *house) {
+			b := h.startOver(&breaker{at: -1, name: "move rotated rotate", mode: goneAfter})
+			r := h.ask(approval.RotateAndRevoke, "")
+			h.approve(r.ID)
+			h.awaitEntry(r.ID, audit.Rotated)
+			if err := h.tenant.Revoke(r.KID); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(gone)
+			h.again(b)
+			h.await(r.ID, approval.Done)
+			h.wantEffects(1, 0)
+			if _, calls := h.effects("revoke"); calls != 0 {
+				t.Errorf("%d revokes were sent for a key that was revoked", calls)
+			}
+			if !slices.ContainsFunc(h.story(r.ID), func(e audit.Entry) bool {
+				return e.Kind == audit.Revoked && strings.Contains(e.Note, "Somebody else revoked it")
+			}) {
+				t.Errorf("nothing says who revoked it: %v", h.kinds(r.ID))
+			}
+		})
+	}
+}
+
+// TestARefusalAfterALostRevokeIsWaitedOut has a first revoke that lands after a second
+// one was refused: until it can land no more, nobody says that it did not.
+func TestARefusalAfterALostRevokeIsWaitedOut(t *testing.T) {
+	inHouse(t, auth0sim.Config{Previous: 1}, func(t *testing.T, h *house) {
+		h.tenant.Fault(auth0sim.Fault{Op: "revoke", Times: 1, Lose: auth0sim.LandLate, Delay: 9 * time.Second})
+		h.tenant.Fault(auth0sim.Fault{Op: "revoke", Times: 1, Status: http.StatusForbidden})
+		r := h.ask(approval.Revoke, h.kid("previous"))
+		h.approve(r.ID)
+		h.await(r.ID, approval.Done)
+		h.wantEffects(0, 1)
+	})
+}
+
 func TestATokenOfTheNewKeyComesBeforeTheRevoke(t *testing.T) {
 	inHouse(t, auth0sim.Config{}, func(t *testing.T, h *house) {
 		r := h.ask(approval.RotateAndRevoke, "")

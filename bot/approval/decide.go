@@ -37,6 +37,8 @@ const (
 type attempts struct {
 	intents int
 	tries   int           // those that were sent, or may have been
+	open    int           // those of them that were not refused: each may have an effect, or get one
+	took    bool          // Auth0 answered one with success
 	last    *audit.Answer // to the last intent; nil: none was recorded
 }
 
@@ -58,11 +60,18 @@ func attemptsOf(story []audit.Entry, write Action) attempts {
 		case audit.Intended:
 			a.intents++
 			a.tries++
+			a.open++
 			a.last = nil
 		case audit.Answered:
 			a.last = e.Answer
-			if e.Answer != nil && !e.Answer.Sent {
+			a.took = a.took || a.succeeded()
+			switch {
+			case e.Answer == nil:
+			case !e.Answer.Sent:
 				a.tries--
+				a.open--
+			case e.Answer.Refused:
+				a.open--
 			}
 		}
 	}
@@ -106,14 +115,18 @@ func namedNext(a attempts, keys mgmt.Keys) bool {
 // the pinned next one, and anything else is a second rotation that nobody approved.
 func decideRevoke(key audit.Pin, current *audit.Pin, a attempts, keys mgmt.Keys, quiet bool) verdict {
 	asPinned := has(keys, key, mgmt.RolePrevious) && (current == nil || has(keys, *current, mgmt.RoleCurrent))
+	revoked := has(keys, key, mgmt.RoleRevoked)
 	if a.intents == 0 {
-		if asPinned {
+		switch {
+		case asPinned:
 			return mayWrite
+		case revoked && current != nil:
+			return applied // by somebody else; after our rotation that is all there is left to want
 		}
 		return changed
 	}
 	switch {
-	case has(keys, key, mgmt.RoleRevoked):
+	case revoked:
 		return applied
 	case !has(keys, key, mgmt.RolePrevious):
 		return unexplained
@@ -123,9 +136,10 @@ func decideRevoke(key audit.Pin, current *audit.Pin, a attempts, keys mgmt.Keys,
 	}
 	v := again(a, revokeTries, asPinned)
 	switch {
-	case v == notTaken && !quiet:
-		return mustWait // what was lost may still land, and "not taken" must be true
-	case v == notTaken && a.succeeded():
+	case v == mayWrite:
+	case a.open > 0 && !quiet:
+		return mustWait // an earlier try may still land, and "nothing was applied" must be true
+	case a.took:
 		return unexplained
 	}
 	return v

@@ -38,14 +38,14 @@ var pins = audit.Pins{Current: pinOf("K"), Next: pinOf("N"), Previous: []string{
 // What was tried before, in every way that matters.
 var (
 	nothing  = attempts{}
-	unheard  = attempts{intents: 1, tries: 1}
-	lost     = attempts{intents: 1, tries: 1, last: &audit.Answer{Sent: true}}
-	gateway  = attempts{intents: 1, tries: 1, last: &audit.Answer{Sent: true, Status: 502}}
-	said201  = attempts{intents: 1, tries: 1, last: &audit.Answer{Sent: true, Status: 201, KID: "M"}}
-	other201 = attempts{intents: 1, tries: 1, last: &audit.Answer{Sent: true, Status: 201, KID: "X"}}
+	unheard  = attempts{intents: 1, tries: 1, open: 1}
+	lost     = attempts{intents: 1, tries: 1, open: 1, last: &audit.Answer{Sent: true}}
+	gateway  = attempts{intents: 1, tries: 1, open: 1, last: &audit.Answer{Sent: true, Status: 502}}
+	said201  = attempts{intents: 1, tries: 1, open: 1, took: true, last: &audit.Answer{Sent: true, Status: 201, KID: "M"}}
+	other201 = attempts{intents: 1, tries: 1, open: 1, took: true, last: &audit.Answer{Sent: true, Status: 201, KID: "X"}}
 	said429  = attempts{intents: 1, tries: 1, last: &audit.Answer{Sent: true, Status: 429, Refused: true}}
 	notSent  = attempts{intents: 1, tries: 0, last: &audit.Answer{}}
-	lost2    = attempts{intents: 2, tries: 2, last: &audit.Answer{Sent: true}}
+	lost2    = attempts{intents: 2, tries: 2, open: 2, last: &audit.Answer{Sent: true}}
 	unsent6  = attempts{intents: 6, tries: 0, last: &audit.Answer{}}
 )
 
@@ -94,8 +94,10 @@ func TestRotateIsDecidedByLooking(t *testing.T) {
 }
 
 func TestRevokeIsDecidedByLooking(t *testing.T) {
-	lost3 := attempts{intents: 3, tries: 3, last: &audit.Answer{Sent: true}}
-	ok3 := attempts{intents: 3, tries: 3, last: &audit.Answer{Sent: true, Status: 200}}
+	lost3 := attempts{intents: 3, tries: 3, open: 3, last: &audit.Answer{Sent: true}}
+	ok3 := attempts{intents: 3, tries: 3, open: 3, took: true, last: &audit.Answer{Sent: true, Status: 200}}
+	lostThenNo := attempts{intents: 2, tries: 2, open: 1, last: &audit.Answer{Sent: true, Status: 403, Refused: true}}
+	okThenNo := attempts{intents: 2, tries: 2, open: 1, took: true, last: &audit.Answer{Sent: true, Status: 400, Refused: true}}
 	for _, tc := range []struct {
 		name    string
 		a       attempts
@@ -109,6 +111,7 @@ func TestRevokeIsDecidedByLooking(t *testing.T) {
 		{"rotated once more", nothing, twice, pinOf("N"), changed, changed},
 		{"rotated once more, a revoke alone", nothing, twice, nil, mayWrite, mayWrite},
 		{"still current", nothing, before, nil, changed, changed},
+		{"revoked by somebody, after our rotation", nothing, revoked, pinOf("N"), applied, applied},
 		{"revoked by somebody", nothing, revoked, nil, changed, changed},
 		{"gone", nothing, gone, nil, changed, changed},
 		{"another certificate", nothing, mgmt.Keys{{KID: "K", Cert: "another", Previous: true}}, nil, changed, changed},
@@ -122,6 +125,9 @@ func TestRevokeIsDecidedByLooking(t *testing.T) {
 		{"200 three times, and nothing happened", ok3, rotated, nil, mustWait, unexplained},
 		{"refused", said429, rotated, nil, refused, refused},
 		{"refused, and it took effect", said429, revoked, nil, applied, applied},
+		{"lost, and refused", lostThenNo, rotated, nil, mustWait, refused},
+		{"200, and refused, and nothing happened", okThenNo, rotated, nil, mustWait, unexplained},
+		{"never got out", unsent6, rotated, nil, notTaken, notTaken},
 		{"lost three times", lost3, rotated, nil, mustWait, notTaken},
 		{"lost, and gone", lost, gone, nil, unexplained, unexplained},
 		{"lost, and current again", lost, before, nil, unexplained, unexplained},
@@ -164,10 +170,14 @@ func TestAttemptsAreReadFromTheTrail(t *testing.T) {
 		{Kind: audit.Rotated, Step: step(Rotate)},
 		{Kind: audit.Intended, Step: step(Revoke)},
 	}
-	if a := attemptsOf(story, Rotate); a.intents != 2 || a.tries != 1 || a.last == nil || a.last.KID != "M" {
+	if a := attemptsOf(story, Rotate); a.intents != 2 || a.tries != 1 || a.open != 1 || !a.took || a.last == nil || a.last.KID != "M" {
 		t.Errorf("rotate: %+v", a)
 	}
-	if a := attemptsOf(story, Revoke); a.intents != 1 || a.tries != 1 || a.last != nil {
+	if a := attemptsOf(story, Revoke); a.intents != 1 || a.tries != 1 || a.open != 1 || a.took || a.last != nil {
 		t.Errorf("revoke: %+v", a)
+	}
+	story = append(story, audit.Entry{Kind: audit.Answered, Step: step(Revoke), Answer: &audit.Answer{Sent: true, Status: 403, Refused: true}})
+	if a := attemptsOf(story, Revoke); a.tries != 1 || a.open != 0 || a.took {
+		t.Errorf("revoke, refused: %+v", a)
 	}
 }

@@ -12,12 +12,11 @@ import (
 
 // between waits, after a rotation, for a token that the new key signed, and halts
 // if there is none to be had in time: a tenant whose management tokens cannot be
-// used is worse than a slow incident.
-func (t *turn) between(ctx context.Context) (over bool, err error) {
+// used is worse than a slow incident. All zero: the request goes on.
+func (t *turn) between(ctx context.Context) (pause time.Duration, over bool, err error) {
 	since := t.last(audit.Rotated).Time
 	if t.Now().Sub(since) > t.Timing.Between {
-		_, over, err = t.end(ctx, Halted, "Rotated. The key is not revoked, because too much time went by since.")
-		return over, err
+		return t.halt(ctx, "too much time went by since.")
 	}
 	reader := t.Tenants[t.r.Tenant].Reader
 	if !t.fresh {
@@ -26,7 +25,7 @@ func (t *turn) between(ctx context.Context) (over bool, err error) {
 	token, err := reader.Token(ctx)
 	if err == nil && token.KID == t.r.Pins.Next.KID {
 		t.fresh = true
-		return false, nil
+		return 0, false, nil
 	}
 	t.fresh = false
 	if err == nil {
@@ -36,10 +35,21 @@ func (t *turn) between(ctx context.Context) (over bool, err error) {
 		since = t.claimed
 	}
 	if t.Now().Sub(since) > t.Timing.NewToken {
-		_, over, err = t.end(ctx, Halted, "Rotated. The key is not revoked, because Auth0 gave no token signed by the new key.")
-		return over, err
+		return t.halt(ctx, "Auth0 gave no token signed by the new key.")
 	}
-	return false, t.wait(ctx, fmt.Errorf("waiting for a token signed by the new key: %w", err))
+	return 0, false, t.wait(ctx, fmt.Errorf("waiting for a token signed by the new key: %w", err))
+}
+
+// halt ends a request between its effects. Somebody may have revoked the key meanwhile,
+// in the Dashboard: a last look knows, if one can be had.
+func (t *turn) halt(ctx context.Context, why string) (pause time.Duration, over bool, err error) {
+	switch err := t.see(ctx, false); {
+	case err != nil:
+		return t.end(ctx, Halted, "Rotated. This request did not revoke the key, because "+why+" The keys could not be read at the end.")
+	case has(t.keys, *t.r.Pins.Current, mgmt.RoleRevoked):
+		return t.follow(ctx, Revoke, attempts{}, applied)
+	}
+	return t.end(ctx, Halted, "Rotated. The key is not revoked, because "+why)
 }
 
 // prove ends the request as done once a token signed by the current key has read a
@@ -77,7 +87,7 @@ func (t *turn) prove(ctx context.Context) (time.Duration, bool, error) {
 func (t *turn) lookLate(ctx context.Context) (time.Duration, bool, error) {
 	done := t.last(audit.Done)
 	tenant, ok := t.Tenants[t.r.Tenant]
-	if t.r.State != Done || done == nil || !ok || t.last(audit.Unlisted) != nil || t.last(audit.StillListed) != nil {
+	if t.r.State != Done || t.r.Action == Rotate || done == nil || !ok || t.last(audit.Unlisted) != nil || t.last(audit.StillListed) != nil {
 		return t.letGo(ctx, time.Time{})
 	}
 	t.look = &audit.Look{At: t.Now().UTC().Truncate(time.Microsecond), JWKS: tenant.published(ctx)}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"time"
 
 	"keyturn/bot/audit"
 )
@@ -14,7 +14,8 @@ import (
 // as an approver who is not the first. Nothing is written to Auth0 for it.
 
 // settle takes a person's word on how a request in doubt came out. It only stands in the
-// trail until another person's word is the same; that one ends the request.
+// trail until another person's word is the same; that one ends the request. again reports
+// that the person's word was this one already.
 func (d *Desk) settle(ctx context.Context, r Request, p Press) (now Request, again bool, err error) {
 	if no := d.policy.MayAsk(p.Person); no != nil {
 		no.Request = &r
@@ -23,13 +24,15 @@ func (d *Desk) settle(ctx context.Context, r Request, p Press) (now Request, aga
 	const tries = 3 // another person's word may come in between
 	for try := 1; ; try++ {
 		m, no, err := d.word(ctx, r, p)
-		if err != nil {
+		switch {
+		case err != nil:
 			return r, false, fmt.Errorf("%s %s: %w", p.Verb, r.ID, err)
-		}
-		if no != nil {
+		case no != nil:
 			return r, false, no
+		case m == nil:
+			return r, true, nil
 		}
-		now, err := d.store.Move(ctx, m)
+		now, err := d.store.Move(ctx, *m)
 		var recorded *Recorded
 		var moved *Moved
 		switch {
@@ -37,7 +40,7 @@ func (d *Desk) settle(ctx context.Context, r Request, p Press) (now Request, aga
 			return now, false, nil
 		case errors.As(err, &recorded):
 			return recorded.Now, true, nil
-		case errors.As(err, &moved) && moved.Now.State == InDoubt && try < tries:
+		case errors.As(err, &moved) && try < tries:
 			r = moved.Now
 		case errors.As(err, &moved):
 			return moved.Now, false, d.tooLate(ctx, moved.Now)
@@ -47,75 +50,100 @@ func (d *Desk) settle(ctx context.Context, r Request, p Press) (now Request, aga
 	}
 }
 
-// word is the move that a person's word makes. It is fenced by the row's revision: two
-// first words at once must not pass each other by.
-func (d *Desk) word(ctx context.Context, r Request, p Press) (Move, *Refusal, error) {
+// word is the move that a person's word makes; nil: it was their word already. It is
+// fenced by the row's revision: two first words at once must not pass each other by.
+func (d *Desk) word(ctx context.Context, r Request, p Press) (*Move, *Refusal, error) {
 	story, err := d.store.Story(ctx, r.ID)
 	if errors.Is(err, audit.ErrForged) {
-		return Move{}, &Refusal{Why: TrailForged, Request: &r}, nil
+		return nil, &Refusal{Why: TrailForged, Request: &r}, nil
 	}
 	if err != nil {
-		return Move{}, nil, err
+		return nil, nil, err
 	}
-	to := lastWord(story, p.Person.Actor)
-	if to == nil {
-		return Move{}, d.tooLate(ctx, r), nil
+	own, other := lastWords(story, p.Person.Actor)
+	switch {
+	case own != nil && own.Says == string(p.Verb):
+		return nil, nil, nil
+	case r.State != InDoubt:
+		return nil, d.tooLate(ctx, r), nil
+	case d.isStale(p):
+		return nil, &Refusal{Why: Stale, Request: &r}, nil
 	}
-	// The word answers what somebody else said last: pressed again, it is the same.
-	cause := fmt.Sprintf("%s:%d", p.Verb.Cause(r.ID, p.Person.Actor), to.Seq)
-	m := Move{ID: r.ID, From: []State{InDoubt}, Revision: r.Revision, To: InDoubt, DueAt: r.DueAt}
-	if d.isStale(p) && r.State == InDoubt {
-		return m, &Refusal{Why: Stale, Request: &r}, nil
+	kind, to := audit.Stated, InDoubt
+	agrees := other != nil && other.Says == string(p.Verb)
+	if agrees {
+		if !names(d.policy.ApproversOf(r.Tenant), p.Person) {
+			return nil, &Refusal{Why: NotApprover, Request: &r}, nil
+		}
+		to = settled(story, p.Verb)
+		kind = audit.Kind(to)
 	}
-	if to.Kind != audit.Stated || to.Says != string(p.Verb) {
-		m.Entry = d.entry(r, audit.Stated, cause, p.Person)
-		m.Entry.Says = string(p.Verb)
-		return m, nil, nil
+	// The cause is this press and no other: a person may change their mind and back.
+	e := d.entry(r, kind, fmt.Sprintf("%s:%d", p.Verb.Cause(r.ID, p.Person.Actor), p.Received.UnixMicro()), p.Person)
+	e.Says = string(p.Verb)
+	m := &Move{ID: r.ID, From: []State{InDoubt}, Revision: r.Revision, To: to, DueAt: r.DueAt}
+	if agrees {
+		e.Change = r.change()
+		e.Note = settledWords(story, to) + " " + other.Actor.Name + " and " + p.Person.Name + " say so, who looked."
+		e.Account = account(to, r.KID, append(story, e), nil, d.now())
+		m.Recheck, m.DueAt = true, time.Time{}
+		if to == Done && approvedAction(story) != Rotate {
+			m.DueAt = d.now() // nobody looked at the key sets yet
+		}
 	}
-	if !names(d.policy.ApproversOf(r.Tenant), p.Person) {
-		return m, &Refusal{Why: NotApprover, Request: &r}, nil
-	}
-	end, note := settled(story, p.Verb)
-	m.To, m.Recheck = end, true
-	if end == Done && approvedAction(story) != Rotate {
-		m.DueAt = d.now() // nobody looked at the key sets yet
-	}
-	m.Entry = d.entry(r, audit.Kind(end), cause, p.Person)
-	m.Entry.Change = r.change()
-	m.Entry.Note = note + " " + to.Actor.Name + " and " + p.Person.Name + " say so, who looked."
-	m.Entry.Account = account(end, r.KID, story, nil, d.now())
+	m.Entry = e
 	return m, nil, nil
 }
 
-// lastWord returns the last entry that person can answer: that the request is in doubt,
-// or what somebody else said of it. nil: it never was in doubt. The user id alone is
-// enough to be the same person, as in MayDecide.
-func lastWord(story []audit.Entry, person audit.Actor) *audit.Entry {
-	for _, e := range slices.Backward(story) {
-		if e.Kind == audit.InDoubt || e.Kind == audit.Stated && e.Actor.User != person.User {
-			return &e
+// lastWords returns the last entry in which person says how it came out, and the last
+// in which somebody else does. The user id alone is enough to be the same person, as in
+// MayDecide.
+func lastWords(story []audit.Entry, person audit.Actor) (own, other *audit.Entry) {
+	for i, e := range story {
+		switch {
+		case e.Says == "" || e.Actor == nil:
+		case e.Actor.User == person.User:
+			own = &story[i]
+		default:
+			other = &story[i]
 		}
 	}
-	return nil
+	return own, other
 }
 
-// settled is what follows from what two people say.
-func settled(story []audit.Entry, says Verb) (end State, note string) {
+// settled is where a request ends of which two people say the same.
+func settled(story []audit.Entry, says Verb) State {
 	action := approvedAction(story)
-	rotation := action == Rotate || action == RotateAndRevoke && last(story, audit.Rotated) == nil
+	rotation := isOverRotation(story)
 	switch {
-	case rotation && says == TookEffect && action == RotateAndRevoke:
-		return Halted, "The rotation took effect, and the key is not revoked."
-	case rotation && says == TookEffect:
-		return Done, "The rotation took effect."
-	case rotation:
-		return Failed, "The rotation did not take effect. Nothing was applied."
+	case says == TookEffect && rotation && action == RotateAndRevoke, says == DidNot && !rotation && action == RotateAndRevoke:
+		return Halted
 	case says == TookEffect:
-		return Done, "The key is revoked."
-	case action == RotateAndRevoke:
-		return Halted, "Rotated. The key is not revoked."
+		return Done
 	}
-	return Failed, "The key is not revoked. Nothing was applied."
+	return Failed
+}
+
+// settledWords says what is true at such an end.
+func settledWords(story []audit.Entry, end State) string {
+	rotation := isOverRotation(story)
+	switch {
+	case end == Halted:
+		return "Rotated. The key is not revoked."
+	case end == Done && rotation:
+		return "The rotation took effect."
+	case end == Done:
+		return "The key is revoked."
+	case rotation:
+		return "The rotation did not take effect. Nothing was applied."
+	}
+	return "The key is not revoked. Nothing was applied."
+}
+
+// isOverRotation reports whether the rotation is what is in doubt, and not the revoke.
+func isOverRotation(story []audit.Entry) bool {
+	action := approvedAction(story)
+	return action == Rotate || action == RotateAndRevoke && last(story, audit.Rotated) == nil
 }
 
 // approvedAction is what was approved, by the trail; "" where nothing was.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"keyturn/bot/approval"
@@ -37,7 +38,7 @@ func TestTwoPeopleEndWhatIsInDoubt(t *testing.T) {
 	}{
 		{approval.Rotate, "rotate", approval.TookEffect, approval.Done, "The rotation took effect."},
 		{approval.Rotate, "rotate", approval.DidNot, approval.Failed, "Nothing was applied."},
-		{approval.RotateAndRevoke, "rotate", approval.TookEffect, approval.Halted, "the key is not revoked"},
+		{approval.RotateAndRevoke, "rotate", approval.TookEffect, approval.Halted, "Rotated. The key is not revoked."},
 		{approval.RotateAndRevoke, "rotate", approval.DidNot, approval.Failed, "Nothing was applied."},
 		{approval.RotateAndRevoke, "revoke", approval.TookEffect, approval.Done, "The key is revoked."},
 		{approval.RotateAndRevoke, "revoke", approval.DidNot, approval.Halted, "Rotated. The key is not revoked."},
@@ -78,6 +79,11 @@ func TestTwoPeopleEndWhatIsInDoubt(t *testing.T) {
 				if got := why(t, h.press(tc.says, r.ID, "UALICE")); got != approval.Over {
 					t.Errorf("a third one: %s", got)
 				}
+				time.Sleep(2 * time.Hour) // the key sets are looked at, where a key is said to be revoked
+				synctest.Wait()
+				if now := h.request(r.ID); now.State != tc.want || !now.DueAt.IsZero() {
+					t.Errorf("later it is %s, due %v", now.State, now.DueAt)
+				}
 				if _, after := h.effects(tc.over); after != before {
 					t.Errorf("%d calls to %s came after the doubt", after-before, tc.over)
 				}
@@ -92,7 +98,8 @@ func TestTwoPeopleWhoDisagreeEndNothing(t *testing.T) {
 		for _, p := range []struct {
 			user string
 			verb approval.Verb
-		}{{"UALICE", approval.TookEffect}, {"UBOB", approval.DidNot}, {"UALICE", approval.TookEffect}, {"UALICE", approval.TookEffect}} {
+		}{{"UALICE", approval.TookEffect}, {"UALICE", approval.DidNot}, {"UALICE", approval.TookEffect}, {"UBOB", approval.DidNot}, {"UALICE", approval.TookEffect}, {"UALICE", approval.TookEffect}} {
+			time.Sleep(time.Second)
 			if err := h.press(p.verb, r.ID, p.user); err != nil {
 				t.Fatal(err)
 			}

@@ -53,6 +53,15 @@ type turn struct {
 	keys  mgmt.Keys
 }
 
+// see looks at the tenant.
+func (t *turn) see(ctx context.Context, published bool) (err error) {
+	if t.look, t.keys, err = t.Tenants[t.r.Tenant].Look(ctx, t.Now(), published); err != nil {
+		return err
+	}
+	t.look.Rotations, err = rotations(ctx, t.Store, t.r.Tenant, t.keys, t.Now())
+	return err
+}
+
 // end makes the last move.
 func (t *turn) end(ctx context.Context, to State, note string) (time.Duration, bool, error) {
 	e := t.entry(t.r, audit.Kind(to), note)

@@ -47,10 +47,8 @@ func (t *turn) pend(ctx context.Context) (time.Duration, bool, error) {
 	if !t.Now().Before(t.r.ExpiresAt) {
 		return t.end(ctx, Expired, "Nobody decided in time. No key was touched.")
 	}
-	tenant, ok := t.Tenants[t.r.Tenant]
-	if ok {
-		var err error
-		if t.look, t.keys, err = tenant.Look(ctx, t.Now(), false); err != nil {
+	if _, ok := t.Tenants[t.r.Tenant]; ok {
+		if err := t.see(ctx, false); err != nil {
 			return 0, false, err // approving it looks again, so nothing is lost by waiting
 		}
 		if !hold(t.r.Pins, t.keys) {
@@ -103,22 +101,18 @@ func (t *turn) carryOn(ctx context.Context) (time.Duration, bool, error) {
 	at, revokes := t.phase(), attemptsOf(t.story, Revoke)
 	if at == revoking && t.r.Action == RotateAndRevoke && revokes.intents == 0 {
 		if t.r.State == InDoubt {
-			return t.end(ctx, Halted, "The rotation took effect, as was seen late. The key is not revoked.")
+			return t.halt(ctx, "that the rotation took effect was seen too late to go on.")
 		}
-		if over, err := t.between(ctx); over || err != nil {
-			return 0, over, err
+		if pause, over, err := t.between(ctx); pause > 0 || over || err != nil {
+			return pause, over, err
 		}
 	}
 	if at == proving && !t.fresh {
 		tenant.Reader.DropToken()
 		t.fresh = true
 	}
-	var err error
-	if t.look, t.keys, err = tenant.Look(ctx, t.Now(), at == proving); err != nil {
+	if err := t.see(ctx, at == proving); err != nil {
 		return t.unreadable(ctx, err)
-	}
-	if t.look.Rotations, err = rotations(ctx, t.Store, t.r.Tenant, t.keys, t.Now()); err != nil {
-		return 0, false, fmt.Errorf("counting rotations: %w", err)
 	}
 	if t.r.State == Approved {
 		return t.begin(ctx)
@@ -169,6 +163,9 @@ func (t *turn) follow(ctx context.Context, write Action, a attempts, v verdict) 
 		kind, note := audit.Rotated, "The next key is in use, and the key before it is previously used."
 		if write == Revoke {
 			kind, note = audit.Revoked, "The list shows the key as revoked."
+		}
+		if a.intents == 0 {
+			note += " Somebody else revoked it; this request sent no revoke."
 		}
 		e := t.entry(t.r, kind, note)
 		e.Look, e.Step = t.look, &audit.Step{Write: string(write), KID: t.r.KID}

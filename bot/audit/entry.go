@@ -51,7 +51,7 @@ type Entry struct {
 	Answer  *Answer  `json:"answer,omitempty"`  // on answered
 	Look    *Look    `json:"look,omitempty"`    // the keys as they were seen for this entry
 	Account *Account `json:"account,omitempty"` // what was tried and not proven, on ends and in_doubt
-	Says    string   `json:"says,omitempty"`    // on stated: took_effect or did_not
+	Says    string   `json:"says,omitempty"`    // on stated, and on the end that a second person makes of it: took_effect or did_not
 	Reason  string   `json:"reason,omitempty"`  // a person's words, whole, on explained
 	Note    string   `json:"note,omitempty"`    // what is true now and why, in keyturn's words, for people
 
