@@ -10,13 +10,16 @@ import (
 	"keyturn/mgmt"
 )
 
-// between waits, after a rotation, for a token that the new key signed, and halts
-// if there is none to be had in time: a tenant whose management tokens cannot be
-// used is worse than a slow incident. All zero: the request goes on.
-func (t *turn) between(ctx context.Context) (pause time.Duration, over bool, err error) {
+// between waits, after a rotation, for a token that the new key signed. It returns why
+// the request halts, if none is to be had in time: a tenant whose management tokens
+// cannot be used is worse than a slow incident.
+func (t *turn) between(ctx context.Context) (halts string, err error) {
 	since := t.last(audit.Rotated).Time
-	if t.Now().Sub(since) > t.Timing.Between {
-		return t.halt(ctx, "too much time went by since.")
+	switch {
+	case t.r.State == InDoubt:
+		return "it was seen too late that the rotation took effect.", nil
+	case t.Now().Sub(since) > t.Timing.Between:
+		return "too much time went by since.", nil
 	}
 	reader := t.Tenants[t.r.Tenant].Reader
 	if !t.fresh {
@@ -25,7 +28,7 @@ func (t *turn) between(ctx context.Context) (pause time.Duration, over bool, err
 	token, err := reader.Token(ctx)
 	if err == nil && token.KID == t.r.Pins.Next.KID {
 		t.fresh = true
-		return 0, false, nil
+		return "", nil
 	}
 	t.fresh = false
 	if err == nil {
@@ -35,9 +38,9 @@ func (t *turn) between(ctx context.Context) (pause time.Duration, over bool, err
 		since = t.claimed
 	}
 	if t.Now().Sub(since) > t.Timing.NewToken {
-		return t.halt(ctx, "Auth0 gave no token signed by the new key.")
+		return "Auth0 gave no token signed by the new key.", nil
 	}
-	return 0, false, t.wait(ctx, fmt.Errorf("waiting for a token signed by the new key: %w", err))
+	return "", t.wait(ctx, fmt.Errorf("waiting for a token signed by the new key: %w", err))
 }
 
 // halt ends a request between its effects. Somebody may have revoked the key meanwhile,

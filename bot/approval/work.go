@@ -100,11 +100,11 @@ func (t *turn) carryOn(ctx context.Context) (time.Duration, bool, error) {
 	}
 	at, revokes := t.phase(), attemptsOf(t.story, Revoke)
 	if at == revoking && t.r.Action == RotateAndRevoke && revokes.intents == 0 {
-		if t.r.State == InDoubt {
-			return t.halt(ctx, "that the rotation took effect was seen too late to go on.")
-		}
-		if pause, over, err := t.between(ctx); pause > 0 || over || err != nil {
-			return pause, over, err
+		switch halts, err := t.between(ctx); {
+		case halts != "":
+			return t.halt(ctx, halts)
+		case err != nil:
+			return 0, false, err
 		}
 	}
 	if at == proving && !t.fresh {
