@@ -145,8 +145,7 @@ func (b *Bot) announceTrail(ctx context.Context) {
 // BeginPosts keeps from where on the trail is posted, if nothing was posted yet. It has
 // to come before anything can be recorded: what is recorded first would never be posted.
 func (b *Bot) BeginPosts(ctx context.Context) error {
-	_, err := b.Posts.Posted(ctx, b.AuditChannel)
-	return err
+	return b.Posts.BeginPosts(ctx, b.AuditChannel)
 }
 
 func (b *Bot) postTrail(ctx context.Context) error {

@@ -47,6 +47,7 @@ type Posts interface {
 	CardsBehind(ctx context.Context) ([]approval.ID, error)
 	Card(ctx context.Context, id approval.ID) (ts string, shown, line int64, err error)
 	SetCard(ctx context.Context, id approval.ID, ts string, shown, line int64) error
+	BeginPosts(ctx context.Context, channel string) error
 	Posted(ctx context.Context, channel string) (int64, error)
 	SetPosted(ctx context.Context, channel string, seq int64) error
 }

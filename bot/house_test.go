@@ -133,6 +133,9 @@ func (h *house) open() {
 		Policy: h.policy, Tenants: tenants, Names: h.names, Inbox: h.store, Trail: h.store, Posts: h.store,
 		Channels: h.places, AuditChannel: trail, Mention: true, Log: log, Now: time.Now,
 	})
+	if err := h.bot.BeginPosts(context.Background()); err != nil {
+		h.t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { carrier.Run(ctx) })

@@ -46,14 +46,16 @@ func (s *Store) SetCard(ctx context.Context, id approval.ID, ts string, shown, l
 		ON CONFLICT (request) DO UPDATE SET ts = excluded.ts, shown = excluded.shown, line = excluded.line`, string(id), ts, shown, line)
 }
 
-// Posted returns the number of the last entry that was posted in channel. A channel
-// that was never posted in begins where the trail ends now: its readers get what
-// happens from here on, and not the past once more.
+// BeginPosts lets the posts of a channel that was never posted in begin where the trail
+// ends now: its readers get what happens from here on, and not the past once more.
+func (s *Store) BeginPosts(ctx context.Context, channel string) error {
+	return s.exec(ctx, "beginning the posts", `INSERT INTO posts (channel, seq) SELECT $1, size FROM trail_head WHERE one = 1
+		ON CONFLICT (channel) DO NOTHING`, channel)
+}
+
+// Posted returns the number of the last entry that was posted in channel, or where its
+// posts begin.
 func (s *Store) Posted(ctx context.Context, channel string) (seq int64, err error) {
-	if err := s.exec(ctx, "beginning the posts", `INSERT INTO posts (channel, seq) SELECT $1, size FROM trail_head WHERE one = 1
-		ON CONFLICT (channel) DO NOTHING`, channel); err != nil {
-		return 0, err
-	}
 	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		return tx.QueryRowContext(ctx, `SELECT seq FROM posts WHERE channel = $1`, channel).Scan(&seq)
 	})

@@ -402,6 +402,9 @@ func TestCardsAndPosts(t *testing.T) {
 	s, _ := fresh(t)
 	ctx := t.Context()
 	mustCreate(t, s, sample("kt-1", "k1"))
+	if err := s.BeginPosts(ctx, "CAUDIT"); err != nil {
+		t.Fatal(err)
+	}
 	if seq, err := s.Posted(ctx, "CAUDIT"); err != nil || seq != 1 {
 		t.Errorf("a new channel begins at %d (%v), want at the trail's end", seq, err)
 	}
@@ -428,6 +431,9 @@ func TestCardsAndPosts(t *testing.T) {
 		t.Errorf("card %s %d %d (%v)", ts, shown, line, err)
 	}
 	if err := s.SetPosted(ctx, "CAUDIT", 2); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.BeginPosts(ctx, "CAUDIT"); err != nil { // as at each start
 		t.Fatal(err)
 	}
 	if seq, _ := s.Posted(ctx, "CAUDIT"); seq != 2 {

@@ -60,7 +60,6 @@ type failing struct {
 
 	mu     sync.Mutex
 	passed map[string]int
-	begun  bool // the posts
 }
 
 // point passes the point of a write.
@@ -169,20 +168,8 @@ func (f *failing) SetCard(ctx context.Context, id approval.ID, ts string, shown,
 	return f.point(name, func() error { return f.keeper.SetCard(ctx, id, ts, shown, line) })
 }
 
-// Posted writes where it is asked for the first time.
-func (f *failing) Posted(ctx context.Context, channel string) (seq int64, err error) {
-	f.mu.Lock()
-	begun := f.begun
-	f.begun = true
-	f.mu.Unlock()
-	if begun {
-		return f.keeper.Posted(ctx, channel)
-	}
-	err = f.point("begin posts", func() error {
-		seq, err = f.keeper.Posted(ctx, channel)
-		return err
-	})
-	return seq, err
+func (f *failing) BeginPosts(ctx context.Context, channel string) error {
+	return f.point("begin posts", func() error { return f.keeper.BeginPosts(ctx, channel) })
 }
 
 func (f *failing) SetPosted(ctx context.Context, channel string, seq int64) error {
