@@ -23,7 +23,7 @@ type board struct {
 func card(r approval.Request, story []audit.Entry, b board) (text string, blocks []slack.Block) {
 	text = fmt.Sprintf("%s of %s: %s", inWords(r.Action), r.Tenant, stateWords(r.State))
 	look := &audit.Look{}
-	if asked := find(story, audit.Asked); asked != nil && asked.Look != nil {
+	if asked := audit.Last(story, audit.Asked); asked != nil && asked.Look != nil {
 		look = asked.Look
 	}
 	name := naming(b.mention)
@@ -61,7 +61,7 @@ func card(r approval.Request, story []audit.Entry, b board) (text string, blocks
 // status is the line that says how it stands, and who decided.
 func status(r approval.Request, story []audit.Entry, name func(*audit.Actor) string) string {
 	who := func(kind audit.Kind) string {
-		if e := find(story, kind); e != nil && e.Actor != nil {
+		if e := audit.Last(story, kind); e != nil && e.Actor != nil {
 			return " by " + name(e.Actor) + " " + at(e.Time)
 		}
 		return ""
@@ -212,16 +212,6 @@ func until(story []audit.Entry, seq int64) []audit.Entry {
 		return story
 	}
 	return story[:i]
-}
-
-// find returns the last entry of a kind, or nil.
-func find(story []audit.Entry, kind audit.Kind) *audit.Entry {
-	for _, e := range slices.Backward(story) {
-		if e.Kind == kind {
-			return &e
-		}
-	}
-	return nil
 }
 
 // openBlocks draws the open requests with live buttons: the second way to decide,

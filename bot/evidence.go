@@ -96,7 +96,7 @@ func cacheWords(a *audit.Account) string {
 
 // rotationsUsed counts the day's rotations at the end of a change that has one.
 func rotationsUsed(r approval.Request, story []audit.Entry) string {
-	end := find(story, audit.Kind(r.State))
+	end := audit.Last(story, audit.Kind(r.State))
 	if r.Action == approval.Revoke || !r.State.IsFinal() || end == nil || end.Look == nil {
 		return ""
 	}
@@ -114,7 +114,7 @@ func rotationWords(n int) string {
 // doubtWords says how what is in doubt is ended, and what was said of it so far.
 func doubtWords(story []audit.Entry, name func(*audit.Actor) string) string {
 	words := "I look once a minute, and a look that decides ends this by itself. Otherwise look at the tenant's Dashboard; *two people* who say the same end it, the second an approver. Until then the tenant takes no other change."
-	if said := find(story, audit.Stated); said != nil {
+	if said := audit.Last(story, audit.Stated); said != nil {
 		words += "\n" + name(said.Actor) + " says that " + saidWords(said.Says) + ", " + at(said.Time) + "."
 	}
 	return words

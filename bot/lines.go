@@ -98,13 +98,15 @@ func trailPost(e audit.Entry, story []audit.Entry, mentions bool) (text string, 
 	name := naming(mentions)
 	var change audit.Change
 	var kid string
-	if asked := find(story, audit.Asked); asked != nil && asked.Change != nil {
+	if asked := audit.Last(story, audit.Asked); asked != nil && asked.Change != nil {
 		change = *asked.Change
-		kid = kidOf(change)
+		if key := change.Pins.Target(); key != nil {
+			kid = key.KID
+		}
 	}
 	words := fmt.Sprintf("*#%d %s* · %s of %s, key %s · %s", e.Seq, title(e.Kind), inWords(approval.Action(change.Action)), code(e.Tenant), code(kid), code(e.Request))
 	people := "\nasked by " + name(&change.Requester)
-	if approved := find(story, audit.Approved); approved != nil {
+	if approved := audit.Last(story, audit.Approved); approved != nil {
 		people += ", approved by " + name(approved.Actor)
 	}
 	switch e.Kind {
@@ -132,16 +134,6 @@ func trailPost(e audit.Entry, story []audit.Entry, mentions bool) (text string, 
 		blocks = append(blocks, quote(e.Reason))
 	}
 	return fmt.Sprintf("#%d %s: %s of %s", e.Seq, title(e.Kind), inWords(approval.Action(change.Action)), e.Tenant), blocks
-}
-
-func kidOf(c audit.Change) string {
-	if c.Pins.Key != nil {
-		return c.Pins.Key.KID
-	}
-	if c.Pins.Current != nil {
-		return c.Pins.Current.KID
-	}
-	return ""
 }
 
 // stepsBetween lists the entries that lead to an end and have no post of their own.

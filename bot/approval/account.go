@@ -27,18 +27,18 @@ const LongestCache = 12 * time.Hour
 // account says what was tried of what story is about, and what an end does not prove.
 // nil: nothing was tried.
 func account(end State, kid string, story []audit.Entry, look *audit.Look, now time.Time) *audit.Account {
-	if last(story, audit.Intended) == nil {
+	if audit.Last(story, audit.Intended) == nil {
 		return nil
 	}
 	a := &audit.Account{Tried: tried(story)}
 	if end == Done && approvedAction(story) != Rotate {
 		from := now
-		if e := last(story, audit.Revoked); e != nil && unlisted(kid, look) {
+		if e := audit.Last(story, audit.Revoked); e != nil && unlisted(kid, look) {
 			from = e.Time
 		}
 		a.CachedUntil = from.Add(LongestCache).UTC().Truncate(time.Microsecond)
 	}
-	if e := last(story, audit.Answered); e != nil && e.Answer != nil {
+	if e := audit.Last(story, audit.Answered); e != nil && e.Answer != nil {
 		a.Reset = e.Answer.Reset
 	}
 	a.Unproven = unproven(end, kid, story, look)
@@ -83,9 +83,9 @@ func answerWords(a *audit.Answer) string {
 func unproven(end State, kid string, story []audit.Entry, look *audit.Look) []string {
 	var out []string
 	switch {
-	case end == InDoubt && last(story, audit.Rotated) == nil && approvedAction(story) != Revoke:
+	case end == InDoubt && audit.Last(story, audit.Rotated) == nil && approvedAction(story) != Revoke:
 		out = append(out, "Whether our rotation took effect, and once only.")
-	case end == InDoubt && last(story, audit.Revoked) == nil:
+	case end == InDoubt && audit.Last(story, audit.Revoked) == nil:
 		out = append(out, "Whether the key is revoked.")
 	case len(story) > 0 && story[len(story)-1].Says != "":
 		out = append(out, "That it came out so: people said it, and no look showed it.")

@@ -140,7 +140,7 @@ const (
 var Verbs = []Verb{Approve, Deny, Cancel, TookEffect, DidNot}
 
 // Cause names the press of verb by actor, so that the same press again is known. A word
-// on what is in doubt also names the entry that it answers.
+// on what is in doubt also names when it was received.
 func (v Verb) Cause(id ID, actor audit.Actor) string {
 	return fmt.Sprintf("%s:%s:%s:%s", v, id, actor.Team, actor.User)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"keyturn/bot/audit"
@@ -59,11 +60,7 @@ func (t *turn) halt(ctx context.Context, why string) (pause time.Duration, over 
 // list that shows it.
 func (t *turn) prove(ctx context.Context) (time.Duration, bool, error) {
 	if t.r.Action != Rotate {
-		key := t.r.Pins.Key
-		if key == nil {
-			key = t.r.Pins.Current
-		}
-		if !has(t.keys, *key, mgmt.RoleRevoked) {
+		if !has(t.keys, *t.r.Pins.Target(), mgmt.RoleRevoked) {
 			return t.doubt(ctx, "The key was seen as revoked, and now it is not.")
 		}
 	}
@@ -82,7 +79,11 @@ func (t *turn) prove(ctx context.Context) (time.Duration, bool, error) {
 	if revoked := t.last(audit.Revoked); revoked != nil && !unlisted(t.r.KID, t.look) && t.Now().Sub(revoked.Time) < t.Timing.Proof {
 		return t.Timing.ProofEvery, false, nil
 	}
-	return t.end(ctx, Done, "Read back with a token signed by the key that is currently used."+listedWords(t.r, t.look))
+	words := []string{"Read back with a token signed by the key that is currently used."}
+	if t.r.Action != Rotate {
+		words = append(words, listedWords(t.r.KID, t.look)...)
+	}
+	return t.end(ctx, Done, strings.Join(words, " "))
 }
 
 // lookLate looks, for an hour after done, at key sets that still listed the revoked key,
@@ -101,7 +102,7 @@ func (t *turn) lookLate(ctx context.Context) (time.Duration, bool, error) {
 		}
 		kind = audit.StillListed
 	}
-	e := t.entry(t.r, kind, listedWords(t.r, t.look)[1:])
+	e := t.entry(t.r, kind, strings.Join(listedWords(t.r.KID, t.look), " "))
 	e.Look, e.Account = t.look, account(Done, t.r.KID, t.story, t.look, t.Now())
 	if e.Account != nil {
 		e.Account.Tried = nil // as done said it
@@ -113,19 +114,16 @@ func (t *turn) lookLate(ctx context.Context) (time.Duration, bool, error) {
 }
 
 // listedWords says of each domain whether its key set lists a revoked key, as seen from
-// here; "" for a change that revokes none.
-func listedWords(r Request, look *audit.Look) (words string) {
-	if r.Action == Rotate {
-		return ""
-	}
+// here.
+func listedWords(kid string, look *audit.Look) (words []string) {
 	for _, p := range look.JWKS {
 		switch {
 		case p.Err != "":
-			words += " The JWKS of " + p.Domain + " could not be read."
-		case slices.Contains(p.KIDs, r.KID):
-			words += " The JWKS of " + p.Domain + " still lists the key, so verifiers may still accept it."
+			words = append(words, "The JWKS of "+p.Domain+" could not be read.")
+		case slices.Contains(p.KIDs, kid):
+			words = append(words, "The JWKS of "+p.Domain+" still lists the key, so verifiers may still accept it.")
 		default:
-			words += " The key is gone from the JWKS of " + p.Domain + ", seen from here at " + look.At.Format("15:04:05 MST") + "."
+			words = append(words, "The key is gone from the JWKS of "+p.Domain+", seen from here at "+look.At.Format("15:04:05 MST")+".")
 		}
 	}
 	return words

@@ -143,12 +143,12 @@ func settledWords(story []audit.Entry, end State) string {
 // isOverRotation reports whether the rotation is what is in doubt, and not the revoke.
 func isOverRotation(story []audit.Entry) bool {
 	action := approvedAction(story)
-	return action == Rotate || action == RotateAndRevoke && last(story, audit.Rotated) == nil
+	return action == Rotate || action == RotateAndRevoke && audit.Last(story, audit.Rotated) == nil
 }
 
 // approvedAction is what was approved, by the trail; "" where nothing was.
 func approvedAction(story []audit.Entry) Action {
-	if e := last(story, audit.Approved); e != nil && e.Change != nil {
+	if e := audit.Last(story, audit.Approved); e != nil && e.Change != nil {
 		return Action(e.Change.Action)
 	}
 	return ""

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"keyturn/bot/audit"
@@ -119,14 +118,4 @@ func (t *turn) commit(ctx context.Context, m Move) error {
 	return nil
 }
 
-func (t *turn) last(kind audit.Kind) *audit.Entry { return last(t.story, kind) }
-
-// last returns the last entry of a kind, or nil.
-func last(story []audit.Entry, kind audit.Kind) *audit.Entry {
-	for _, e := range slices.Backward(story) {
-		if e.Kind == kind {
-			return &e
-		}
-	}
-	return nil
-}
+func (t *turn) last(kind audit.Kind) *audit.Entry { return audit.Last(t.story, kind) }

@@ -123,11 +123,7 @@ func (t *turn) carryOn(ctx context.Context) (time.Duration, bool, error) {
 		a := attemptsOf(t.story, Rotate)
 		return t.follow(ctx, Rotate, a, decideRotate(t.r.Pins, a, t.keys, quiet))
 	case revoking:
-		key, current := t.r.Pins.Key, (*audit.Pin)(nil)
-		if t.r.Action == RotateAndRevoke {
-			key, current = t.r.Pins.Current, t.r.Pins.Next
-		}
-		return t.follow(ctx, Revoke, revokes, decideRevoke(*key, current, revokes, t.keys, quiet))
+		return t.follow(ctx, Revoke, revokes, decideRevoke(*t.r.Pins.Target(), t.r.Pins.Next, revokes, t.keys, quiet))
 	}
 	return t.prove(ctx)
 }
@@ -163,9 +159,9 @@ func (t *turn) follow(ctx context.Context, write Action, a attempts, v verdict) 
 		kind, note := audit.Rotated, "The next key is in use, and the key before it is previously used."
 		if write == Revoke {
 			kind, note = audit.Revoked, "The list shows the key as revoked."
-		}
-		if a.intents == 0 {
-			note += " Somebody else revoked it; this request sent no revoke."
+			if a.intents == 0 {
+				note += " Somebody else revoked it; this request sent no revoke."
+			}
 		}
 		e := t.entry(t.r, kind, note)
 		e.Look, e.Step = t.look, &audit.Step{Write: string(write), KID: t.r.KID}

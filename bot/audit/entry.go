@@ -59,6 +59,16 @@ type Entry struct {
 	Version string `json:"version,omitempty"` // of keyturn
 }
 
+// Last returns the last entry of a kind in a request's story, or nil.
+func Last(story []Entry, kind Kind) *Entry {
+	for i := len(story) - 1; i >= 0; i-- {
+		if story[i].Kind == kind {
+			return &story[i]
+		}
+	}
+	return nil
+}
+
 // Actor is a person as Slack knows them. The three ids are the identity; the name
 // is that of the day and proves nothing.
 type Actor struct {
@@ -91,6 +101,14 @@ type Pins struct {
 	Current  *Pin     `json:"current,omitempty"`  // rotate, rotate and revoke
 	Next     *Pin     `json:"next,omitempty"`     // rotate, rotate and revoke
 	Previous []string `json:"previous,omitempty"` // rotate, rotate and revoke: kids previously used and not revoked, sorted
+}
+
+// Target is the key that the change takes out of use; nil where nothing is pinned.
+func (p Pins) Target() *Pin {
+	if p.Key != nil {
+		return p.Key
+	}
+	return p.Current
 }
 
 // Pin is one key, by its id and its certificate.
