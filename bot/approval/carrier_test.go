@@ -502,7 +502,7 @@ func TestTheListMayLagBehindTheAnswer(t *testing.T) {
 			inHouse(t, auth0sim.Config{Previous: 1}, func(t *testing.T, h *house) {
 				r := h.ask(action, h.kid("previous"))
 				// The looks before the write come first: one to begin, one to decide.
-				h.tenant.Fault(auth0sim.Fault{Op: "list", After: 2, Times: 4, Status: http.StatusOK, Body: h.list()})
+				h.tenant.Fault(auth0sim.Fault{Op: "list", After: 2, Times: 4, Status: http.StatusOK, Body: list(h.tenant)})
 				began := time.Now()
 				h.approve(r.ID)
 				h.await(r.ID, approval.Done)
@@ -521,7 +521,7 @@ func TestTheListMayLagBehindTheAnswer(t *testing.T) {
 func TestARevocationThatIsGoneAgainIsInDoubt(t *testing.T) {
 	inHouse(t, auth0sim.Config{Previous: 1, JWKSMaxAge: time.Hour}, func(t *testing.T, h *house) {
 		r := h.ask(approval.Revoke, h.kid("previous"))
-		before := h.list()
+		before := list(h.tenant)
 		h.approve(r.ID)
 		h.awaitEntry(r.ID, audit.Revoked) // the proof waits for the key set
 		h.tenant.Fault(auth0sim.Fault{Op: "list", Status: http.StatusOK, Body: before})

@@ -80,13 +80,18 @@ func (h *house) start(dial func(context.Context, string, string) (net.Conn, erro
 			h.reports = append(h.reports, err)
 		},
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	h.stop = run(context.Background(), h.carrier)
+}
+
+// run lets a carrier run until the function that is returned was called.
+func run(ctx context.Context, c *approval.Carrier) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		h.carrier.Run(ctx)
+		c.Run(ctx)
 	}()
-	h.stop = func() {
+	return func() {
 		cancel()
 		<-done
 	}
@@ -289,15 +294,14 @@ func (h *house) restart(over func(*store.Store) approval.Store) {
 }
 
 // list is the list of keys as Auth0 would answer now.
-func (h *house) list() string {
-	h.t.Helper()
+func list(tenant *auth0sim.Tenant) string {
 	var keys []map[string]any
-	for _, k := range h.tenant.Keys() {
+	for _, k := range tenant.Keys() {
 		keys = append(keys, map[string]any{"kid": k.KID, "cert": k.Cert, k.Role: true})
 	}
 	b, err := json.Marshal(keys)
 	if err != nil {
-		h.t.Fatal(err)
+		panic(err) // strings and booleans always encode
 	}
 	return string(b)
 }

@@ -39,7 +39,7 @@ func TestAnyHistory(t *testing.T) {
 		ops := slices.Concat(drawOps.Draw(rt, "ops")...)
 		var violation error
 		var log []string
-		synctest.Test(t, func(t *testing.T) { log, violation = history(t, path, ops) })
+		synctest.Test(t, func(*testing.T) { log, violation = history(path, ops) })
 		for _, line := range log {
 			rt.Log(line)
 		}
@@ -51,11 +51,11 @@ func TestAnyHistory(t *testing.T) {
 
 // history plays ops in a town of its own. The violation has no name that is drawn anew
 // each time, so that rapid knows the same one again.
-func history(test *testing.T, path string, ops []op) (log []string, violation error) {
+func history(path string, ops []op) (log []string, violation error) {
 	for _, ending := range []string{"", "-wal", "-shm"} {
 		os.Remove(path + ending)
 	}
-	t := &town{test: test, path: path, began: time.Now(), byID: map[approval.ID]*asked{}}
+	t := &town{path: path, began: time.Now(), byID: map[approval.ID]*asked{}}
 	t.tenants = map[string]*side{
 		"prod":    {Tenant: auth0sim.New(auth0sim.Config{Previous: 2})},
 		"staging": {Tenant: auth0sim.New(auth0sim.Config{Previous: 1, JWKSMaxAge: 20 * time.Second, TokenLag: lag})},
@@ -84,7 +84,6 @@ const (
 
 // town is a keyturn for two tenants, and what the model knows of it.
 type town struct {
-	test    *testing.T
 	path    string
 	tenants map[string]*side
 	readers []*mgmt.Reader

@@ -49,7 +49,7 @@ func (t *town) happen(o op) error {
 		s.spoilt = s.spoilt || o.fault.Op != "rotate" && o.fault.Op != "revoke"
 		s.late = s.late || o.fault.Lose == auth0sim.LandLate && o.fault.Delay > quiet
 	case "lag":
-		s.Fault(auth0sim.Fault{Op: "list", Status: http.StatusOK, Body: (&house{t: t.test, tenant: s.Tenant}).list()})
+		s.Fault(auth0sim.Fault{Op: "list", Status: http.StatusOK, Body: list(s.Tenant)})
 		s.spoilt = true
 		s.setStale(time.Now())
 	case "clear":
@@ -314,16 +314,7 @@ func (t *town) open() error {
 	carrier := &approval.Carrier{
 		Store: l, Tenants: tenants, Writers: writers, Owner: "test", Version: "test", Now: time.Now, Timing: approval.DefaultTiming(),
 	}
-	ctx, cancel := context.WithCancel(l.ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		carrier.Run(ctx)
-	}()
-	t.stop = func() {
-		cancel()
-		<-done
-	}
+	t.stop = run(l.ctx, carrier)
 	return nil
 }
 
