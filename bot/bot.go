@@ -3,7 +3,8 @@
 //
 // It has no rules and writes nothing to Auth0. A press goes one way: receiver.go
 // keeps it in the inbox and lets it be acknowledged, inbox.go judges the person and
-// hands the move to the desk, announcer.go shows what became of it.
+// hands the move to the desk, announcer.go shows what became of it: on the card (card.go,
+// evidence.go), and in its thread and the audit channel (lines.go).
 package bot
 
 import (

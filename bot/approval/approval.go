@@ -7,6 +7,11 @@
 // nothing. Every move is one compare-and-swap and one entry of the trail, in one
 // transaction of the Store.
 //
+// A press of Approve goes through desk.go, which asks policy.go. carrier.go wakes at
+// that commit and claims the request; work.go makes its turns: it reads, looks, asks the
+// table in decide.go, and ends each with a move of turn.go. write.go and prove.go are the
+// two hardest steps. settle.go lets people end what is in doubt.
+//
 // Nothing here knows Slack, SQL or a log: it is told who acted, and answers with
 // what now stands, or with a Refusal that says why not.
 //
