@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +38,7 @@ type world struct {
 	log     buffer  // of the keyturn that runs
 	rows    *sql.DB // reads beside it
 	close   []func()
+	calling atomic.Int64 // connections to Slack's Web API
 
 	mu      sync.Mutex
 	child   *exec.Cmd
@@ -63,7 +66,16 @@ func newWorld(t *testing.T, names ...string) *world {
 	w.slack.AddGroup("S0ONCALL", "U0BOB", "U0DORA")
 	w.slack.AddChannel(slacksim.Channel{ID: room, Name: "incident", Members: append(people, slacksim.BotID)})
 	w.slack.AddChannel(slacksim.Channel{ID: trailRoom, Name: "trail", Members: []string{slacksim.BotID}})
-	api := httptest.NewServer(w.slack)
+	api := httptest.NewUnstartedServer(w.slack)
+	api.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			w.calling.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			w.calling.Add(-1)
+		}
+	}
+	api.Start()
 	w.close = append(w.close, func() { api.CloseClientConnections(); api.Close(); w.slack.Close() })
 	w.env = []string{
 		"KEYTURN_SLACK_APP_TOKEN=xapp-1-" + slacksim.AppID + "-1-sim", "KEYTURN_SLACK_BOT_TOKEN=xoxb-sim", "KEYTURN_SLACK_API_URL=" + api.URL + "/api",
@@ -154,6 +166,11 @@ func (w *world) live(more []string) bool {
 	w.mu.Unlock()
 
 	err = child.Wait()
+	// What Slack already has of a process that died is carried out before the next one
+	// calls: starting takes longer than that outside of a simulation.
+	if !w.await(20*time.Second, func() bool { return w.calling.Load() == 0 }) {
+		w.fault("calls of a keyturn that died do not end")
+	}
 	w.mu.Lock()
 	stopped := w.stopped
 	w.child = nil
