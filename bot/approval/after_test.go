@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
 	"keyturn/mgmt/auth0sim"
@@ -25,7 +27,7 @@ func TestPendingRequestsAreVoidedWhenTheirPinsNoLongerHold(t *testing.T) {
 		h.await(first.ID, approval.Done)
 		h.await(rotate.ID, approval.Voided)
 		synctest.Wait()
-		if r := h.request(other.ID); r.State != approval.Pending || !r.DueAt.Equal(r.ExpiresAt) {
+		if r := h.request(other.ID); r.State != approval.Pending || !r.DueAt.Equal(r.AskedAt.Add(15*time.Minute)) {
 			t.Errorf("one whose pins hold is %s, due %v", r.State, r.DueAt)
 		}
 		h.wantEffects(0, 1)
@@ -218,6 +220,46 @@ func TestATokenOfTheOldKeyIsNotAProof(t *testing.T) {
 		story := h.story(r.ID)
 		if end := story[len(story)-1]; end.Look.Token != h.kid("current") {
 			t.Errorf("it was read back with a token of %s", end.Look.Token)
+		}
+	})
+}
+
+// TestApproversAreRemindedOnceAtHalfTime also stops the carrier over half time, for one
+// request, and lets another change end after it: neither makes a second reminder.
+func TestApproversAreRemindedOnceAtHalfTime(t *testing.T) {
+	inHouse(t, auth0sim.Config{Previous: 2}, func(t *testing.T, h *house) {
+		previous := h.kids("previous")
+		r := h.ask(approval.Revoke, previous[0])
+		h.awaitEntry(r.ID, audit.Reminded)
+		if d := time.Since(r.AskedAt); d != 15*time.Minute {
+			t.Errorf("reminded after %v, want half of the 30 minutes", d)
+		}
+		other := h.ask(approval.Revoke, previous[1])
+		h.approve(other.ID)
+		h.await(other.ID, approval.Done) // the first is looked at again
+		h.tenant.Fault(auth0sim.Fault{Op: "list", Status: 503})
+		h.close()
+		h.open()
+		h.await(r.ID, approval.Expired)
+		if d := time.Since(r.ExpiresAt); d > time.Minute {
+			t.Errorf("expired %v late", d)
+		}
+		want := []audit.Kind{audit.Asked, audit.Reminded, audit.Expired}
+		if diff := cmp.Diff(want, h.kinds(r.ID)); diff != "" {
+			t.Errorf("the story (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestADecisionBeforeHalfTimeNeedsNoReminder(t *testing.T) {
+	inHouse(t, auth0sim.Config{Previous: 1}, func(t *testing.T, h *house) {
+		r := h.ask(approval.Revoke, h.kid("previous"))
+		if err := h.press(approval.Deny, r.ID, "UBOB"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if diff := cmp.Diff([]audit.Kind{audit.Asked, audit.Denied}, h.kinds(r.ID)); diff != "" {
+			t.Errorf("the story (-want +got):\n%s", diff)
 		}
 	})
 }

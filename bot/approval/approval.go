@@ -111,6 +111,9 @@ type Request struct {
 	Epoch     int64     // counts the claims; every move of a carrier is fenced by it
 }
 
+// halfTime is when the approvers of a pending request are reminded.
+func (r Request) halfTime() time.Time { return r.AskedAt.Add(r.ExpiresAt.Sub(r.AskedAt) / 2) }
+
 // change is what the trail keeps of r.
 func (r Request) change() *audit.Change {
 	c := &audit.Change{

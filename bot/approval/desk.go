@@ -88,8 +88,9 @@ func (d *Desk) Ask(ctx context.Context, a Ask) (Request, error) {
 		ID: newID(), Tenant: a.Tenant, Action: a.Action, State: Pending, KID: kid,
 		Requester: a.Person.Actor, Pins: pins, Reason: strings.TrimSpace(a.Reason), Link: strings.TrimSpace(a.Link),
 		Prepared: a.Prepared, Channel: a.Channel,
-		AskedAt: now, EnteredAt: now, ExpiresAt: now.Add(d.ttl), DueAt: now.Add(d.ttl),
+		AskedAt: now, EnteredAt: now, ExpiresAt: now.Add(d.ttl),
 	}
+	r.DueAt = r.halfTime()
 	e := d.entry(r, audit.Asked, "ask:"+a.Cause, a.Person)
 	e.Change, e.Look = r.change(), look
 	r, err = d.store.Create(ctx, r, e)

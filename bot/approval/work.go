@@ -41,11 +41,19 @@ func (w *work) turn(ctx context.Context) (pause time.Duration, over bool, err er
 	return t.carryOn(ctx)
 }
 
-// pend lets a request expire that nobody decided on, and voids one whose pins no longer
-// hold since another change of the tenant ended.
+// pend lets a request expire that nobody decided on, reminds of it at half time, and
+// voids one whose pins no longer hold since another change of the tenant ended.
 func (t *turn) pend(ctx context.Context) (time.Duration, bool, error) {
 	if !t.Now().Before(t.r.ExpiresAt) {
 		return t.end(ctx, Expired, "Nobody decided in time. No key was touched.")
+	}
+	due := t.r.halfTime()
+	if !t.Now().Before(due) {
+		due = t.r.ExpiresAt
+		e := t.entry(t.r, audit.Reminded, "Half of the time is over, and nobody decided.")
+		if err := t.move(ctx, Pending, e); err != nil { // the same cause once more: nothing
+			return 0, false, err
+		}
 	}
 	if _, ok := t.Tenants[t.r.Tenant]; ok {
 		if err := t.see(ctx, false); err != nil {
@@ -55,7 +63,7 @@ func (t *turn) pend(ctx context.Context) (time.Duration, bool, error) {
 			return t.end(ctx, Voided, "Another change came first, and the keys are no longer as they were shown. Nothing was applied; ask again.")
 		}
 	}
-	return t.letGo(ctx, t.r.ExpiresAt)
+	return t.letGo(ctx, due)
 }
 
 // disbelieve ends a request whose row or entries are not what was sealed. Once something

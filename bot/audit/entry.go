@@ -12,6 +12,7 @@ const (
 	Denied    Kind = "denied"    // an approver said no
 	Cancelled Kind = "cancelled" // the requester withdrew it
 	Expired   Kind = "expired"   // nobody decided in time, or it was approved and never begun
+	Reminded  Kind = "reminded"  // half of the time is over, and nobody decided: the approvers are reminded
 	Explained Kind = "explained" // whoever denied or cancelled said why; bears Reason
 
 	Began    Kind = "began"    // carrying out began: the keys are as pinned; bears Look
