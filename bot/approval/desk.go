@@ -157,6 +157,7 @@ type Press struct {
 	Verb     Verb
 	Person   Person
 	Received time.Time // when keyturn got it
+	Cause    string    // this press and no other
 }
 
 // Press makes a move: once it returns nil, the move is on disk and will be acted
@@ -197,6 +198,24 @@ func (d *Desk) Press(ctx context.Context, p Press) (now Request, again bool, err
 		return r, false, fmt.Errorf("%s %s: %w", p.Verb, p.Request, err)
 	}
 	return r, false, nil
+}
+
+// Refuse records that a press did not count, and why. It moves nothing; the same press
+// again is recorded once.
+func (d *Desk) Refuse(ctx context.Context, p Press, why Why) error {
+	// A request that is unknown has no tenant either, and its name may be anything.
+	r, err := d.store.Request(ctx, p.Request)
+	if errors.Is(err, ErrUnknown) {
+		r = Request{ID: p.Request[:min(len(p.Request), 64)]}
+	} else if err != nil {
+		return fmt.Errorf("recording a refused press on %s: %w", p.Request, err)
+	}
+	e := d.entry(r, audit.Refused, "refused:"+p.Cause, p.Person)
+	e.Press = &audit.Press{Verb: string(p.Verb), Why: string(why)}
+	if err := d.store.Note(ctx, e); err != nil {
+		return fmt.Errorf("recording a refused press on %s: %w", p.Request, err)
+	}
+	return nil
 }
 
 func (d *Desk) isStale(p Press) bool { return d.now().Sub(p.Received) > staleAfter }

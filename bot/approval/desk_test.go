@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
 	"keyturn/mgmt/auth0sim"
@@ -252,4 +254,49 @@ func TestPolicy(t *testing.T) {
 	if p.Digest() == (approval.Policy{}).Digest() || p.Digest() != same.Digest() {
 		t.Error("the digest does not tell policies apart")
 	}
+}
+
+// TestARefusedPressIsRecordedAndMovesNothing also refuses in the middle of a carrying-out.
+func TestARefusedPressIsRecordedAndMovesNothing(t *testing.T) {
+	inHouse(t, auth0sim.Config{Previous: 1}, func(t *testing.T, h *house) {
+		ctx := context.Background()
+		r := h.ask(approval.Revoke, h.kid("previous"))
+		p := approval.Press{Request: r.ID, Verb: approval.Approve, Person: person("UDAVE"), Received: time.Now(), Cause: "envelope-1"}
+		for range 2 { // worked twice, as after a crash
+			_, _, err := h.desk.Press(ctx, p)
+			if err := h.desk.Refuse(ctx, p, why(t, err)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if now := h.request(r.ID); !cmp.Equal(now, r) {
+			t.Errorf("the row changed:\n%s", cmp.Diff(r, now))
+		}
+		h.approve(r.ID)
+		p.Cause = "envelope-2"
+		if err := h.desk.Refuse(ctx, p, approval.Over); err != nil {
+			t.Fatal(err)
+		}
+		h.await(r.ID, approval.Done)
+		var got []audit.Entry
+		for _, e := range h.story(r.ID) {
+			if e.Kind == audit.Refused {
+				got = append(got, audit.Entry{Tenant: e.Tenant, Request: e.Request, Actor: e.Actor, Press: e.Press, Cause: e.Cause})
+			}
+		}
+		dave := person("UDAVE").Actor
+		want := []audit.Entry{
+			{Tenant: "prod", Request: string(r.ID), Actor: &dave, Press: &audit.Press{Verb: "approve", Why: "not_approver"}, Cause: "refused:envelope-1"},
+			{Tenant: "prod", Request: string(r.ID), Actor: &dave, Press: &audit.Press{Verb: "approve", Why: "over"}, Cause: "refused:envelope-2"},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("entries (-want +got):\n%s", diff)
+		}
+		p.Request, p.Cause = "kt-nobodyknows", "envelope-3"
+		if err := h.desk.Refuse(ctx, p, approval.UnknownRequest); err != nil {
+			t.Fatal(err)
+		}
+		if story := h.story("kt-nobodyknows"); len(story) != 1 || story[0].Tenant != "" {
+			t.Errorf("the story of a request that is unknown: %+v", story)
+		}
+	})
 }

@@ -22,6 +22,10 @@ type Store interface {
 	// the tenant is being carried out.
 	Move(ctx context.Context, m Move) (Request, error)
 
+	// Note appends an entry that moves no request, once: with a cause that the trail
+	// has it does nothing.
+	Note(ctx context.Context, e audit.Entry) error
+
 	// Request reads a row. ErrUnknown: there is none.
 	Request(ctx context.Context, id ID) (Request, error)
 

@@ -14,6 +14,7 @@ const (
 	Expired   Kind = "expired"   // nobody decided in time, or it was approved and never begun
 	Reminded  Kind = "reminded"  // half of the time is over, and nobody decided: the approvers are reminded
 	Explained Kind = "explained" // whoever denied or cancelled said why; bears Reason
+	Refused   Kind = "refused"   // a person's press did not count; bears Press. Moves nothing
 
 	Began    Kind = "began"    // carrying out began: the keys are as pinned; bears Look
 	Waiting  Kind = "waiting"  // Auth0 cannot be read, and it is tried on; Note says what it answers
@@ -53,6 +54,7 @@ type Entry struct {
 	Look    *Look    `json:"look,omitempty"`    // the keys as they were seen for this entry
 	Account *Account `json:"account,omitempty"` // what was tried and not proven, on ends and in_doubt
 	Says    string   `json:"says,omitempty"`    // on stated, and on the end that a second person makes of it: took_effect or did_not
+	Press   *Press   `json:"press,omitempty"`   // on refused
 	Reason  string   `json:"reason,omitempty"`  // a person's words, whole, on explained
 	Note    string   `json:"note,omitempty"`    // what is true now and why, in keyturn's words, for people
 
@@ -123,6 +125,12 @@ type Step struct {
 	Write   string `json:"write"`             // "rotate" or "revoke"
 	KID     string `json:"kid"`               // the key that stops signing, or is revoked
 	Attempt int    `json:"attempt,omitempty"` // from 1
+}
+
+// Press is a move that a person tried to make.
+type Press struct {
+	Verb string `json:"verb"` // by the name of its button
+	Why  string `json:"why"`  // it was refused, in one word
 }
 
 // Answer is what Auth0 said to a write, if it said anything. No outcome is

@@ -79,6 +79,22 @@ func appendEntry(ctx context.Context, tx *sql.Tx, e audit.Entry, now time.Time) 
 	return seq, nil
 }
 
+// Note implements approval.Store.
+func (s *Store) Note(ctx context.Context, e audit.Entry) error {
+	err := s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		var seq int64
+		err := tx.QueryRowContext(ctx, `SELECT seq FROM trail WHERE cause = $1`, e.Cause).Scan(&seq)
+		if errors.Is(err, sql.ErrNoRows) {
+			_, err = appendEntry(ctx, tx, e, s.now())
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("noting %s: %w", e.Kind, err)
+	}
+	return nil
+}
+
 // Story implements approval.Store.
 func (s *Store) Story(ctx context.Context, id approval.ID) ([]audit.Entry, error) {
 	return s.entries(ctx, `SELECT seq, line FROM trail WHERE request = $1 ORDER BY seq`, string(id))

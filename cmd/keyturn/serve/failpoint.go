@@ -135,6 +135,10 @@ func (f *failing) Move(ctx context.Context, m approval.Move) (now approval.Reque
 	return now, err
 }
 
+func (f *failing) Note(ctx context.Context, e audit.Entry) error {
+	return f.point("note "+entryName(e), func() error { return f.keeper.Note(ctx, e) })
+}
+
 // Claim is asked again and again; one that would find nothing writes nothing.
 func (f *failing) Claim(ctx context.Context, owner string, lease time.Duration) (r approval.Request, err error) {
 	if due, err := f.NextDue(ctx); err != nil || due.IsZero() || due.After(time.Now()) {
