@@ -158,6 +158,7 @@ type Press struct {
 	Person   Person
 	Received time.Time // when keyturn got it
 	Cause    string    // this press and no other
+	Where    *Refusal  // why nothing may be approved where it was pressed; nil: it may
 }
 
 // Press makes a move: once it returns nil, the move is on disk and will be acted
@@ -180,8 +181,13 @@ func (d *Desk) Press(ctx context.Context, p Press) (now Request, again bool, err
 	if no := d.policy.MayDecide(p.Verb, r, p.Person); no != nil {
 		return r, false, no
 	}
-	if p.Verb == Approve && r.State == Pending && d.isStale(p) {
-		return r, false, &Refusal{Why: Stale, Request: &r}
+	if p.Verb == Approve && r.State == Pending {
+		switch {
+		case p.Where != nil:
+			return r, false, p.Where
+		case d.isStale(p):
+			return r, false, &Refusal{Why: Stale, Request: &r}
+		}
 	}
 	r, err = d.store.Move(ctx, d.move(r, p))
 	var recorded *Recorded

@@ -66,6 +66,8 @@ func (d *Desk) word(ctx context.Context, r Request, p Press) (*Move, *Refusal, e
 		return nil, nil, nil
 	case r.State != InDoubt:
 		return nil, d.tooLate(ctx, r), nil
+	case p.Where != nil:
+		return nil, p.Where, nil
 	case d.isStale(p):
 		return nil, &Refusal{Why: Stale, Request: &r}, nil
 	}
