@@ -197,6 +197,12 @@ func (w *Workspace) pressOnMessage(
 	return payload, nil
 }
 
+// Deliver sends an interaction as it is given, for what no act here makes, and waits for
+// the ack, at most 3 s.
+func (w *Workspace) Deliver(payload map[string]any) (Outcome, error) {
+	return w.deliverPress(payload, nil)
+}
+
 // PressView presses a button in the modal that a user has before them, and waits for
 // the ack, at most 3 s.
 func (w *Workspace) PressView(user string, b Button) (Outcome, error) {

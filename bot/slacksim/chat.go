@@ -49,6 +49,23 @@ func content(a args, auto bool) (*Message, error) {
 	return m, nil
 }
 
+// direct returns the conversation that the app has with somebody, where id is theirs,
+// and otherwise id itself. w.mu is held.
+func (w *Workspace) direct(id string) (string, error) {
+	p, isPerson := w.people[id]
+	switch {
+	case !isPerson:
+		return id, nil
+	case !w.app.messages:
+		return "", &apiError{code: "messages_tab_disabled"}
+	case p.Team != TeamID, p.Bot:
+		return "", &apiError{code: "channel_not_found"} // assumption: the name of this error
+	}
+	dm := "D" + id
+	w.channels[dm] = &Channel{ID: dm, DirectMessage: true, Members: []string{id, BotID}}
+	return dm, nil
+}
+
 // writable returns the channel that the bot may write in. w.mu is held.
 func (w *Workspace) writable(id, archived string) (*Channel, error) {
 	c, known := w.channels[id]
@@ -82,7 +99,11 @@ func (w *Workspace) postMessage(_ *http.Request, a args) (result, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c, err := w.writable(a["channel"], "is_archived")
+	id, err := w.direct(a["channel"])
+	if err != nil {
+		return nil, err
+	}
+	c, err := w.writable(id, "is_archived")
 	if err != nil {
 		return nil, err
 	}

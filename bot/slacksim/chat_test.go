@@ -75,6 +75,19 @@ func TestMessages(t *testing.T) {
 	})
 }
 
+func TestADirectMessage(t *testing.T) {
+	inWorkspace(t, manifest(t), func(t *testing.T, a *app) {
+		a.w.AddPerson(slacksim.Person{ID: "UAWAY", Name: "away", Team: "T0OTHER"})
+		channel, _, err := a.api.PostMessageContext(t.Context(), "UANN", text("hello"))
+		a.wantError("writing to ann", err, "")
+		if diff := cmp.Diff([]string{"hello"}, words(a.w.Messages(channel))); diff != "" {
+			t.Errorf("their conversation: %s", diff)
+		}
+		_, _, err = a.api.PostMessageContext(t.Context(), "UAWAY", text("hello"))
+		a.wantError("writing to somebody of elsewhere", err, "channel_not_found")
+	})
+}
+
 func TestMessagesThatSlackRefuses(t *testing.T) {
 	inWorkspace(t, manifest(t), func(t *testing.T, a *app) {
 		ctx := t.Context()

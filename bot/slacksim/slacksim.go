@@ -12,8 +12,8 @@
 // twice: Slack retries events only, and keyturn has none.
 //
 // It has no rate limits but those that Fault sets, no events, no files, no threads for
-// commands, no Enterprise Grid, no direct message by user id, and a view_closed is not
-// sent. The history of a conversation cannot be read over the Web API.
+// commands, no Enterprise Grid, no Home, and a view_closed is not sent. The history of a
+// conversation cannot be read over the Web API.
 //
 // What Slack does not document is marked as an assumption where it is decided. On the
 // whole: the stricter guess, so that what works here has more chance to work there.
@@ -97,6 +97,7 @@ type app struct {
 	commands    map[string]command
 	scopes      []string
 	interactive bool
+	messages    bool // people can be written to
 }
 
 type command struct {
@@ -108,6 +109,9 @@ type command struct {
 func readManifest(manifest []byte) (app, error) {
 	var m struct {
 		Features struct {
+			Home struct {
+				Messages bool `yaml:"messages_tab_enabled"`
+			} `yaml:"app_home"`
 			Commands []command `yaml:"slash_commands"`
 		} `yaml:"features"`
 		OAuth struct {
@@ -127,7 +131,7 @@ func readManifest(manifest []byte) (app, error) {
 	}
 	a := app{
 		commands: map[string]command{}, scopes: m.OAuth.Scopes.Bot,
-		interactive: m.Settings.Interactivity.Enabled,
+		interactive: m.Settings.Interactivity.Enabled, messages: m.Features.Home.Messages,
 	}
 	for _, c := range m.Features.Commands {
 		a.commands[c.Name] = c
