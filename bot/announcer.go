@@ -4,60 +4,153 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
-	"github.com/slack-go/slack"
-
 	"keyturn/bot/approval"
-	"keyturn/bot/audit"
 )
 
-// retryPosts is how long a card or post that Slack did not take waits.
-const retryPosts = 5 * time.Second
+const (
+	// retryPosts is how long a channel waits of which Slack did not take a card or post,
+	// and parkedFor how long one that Slack takes nothing for, in turns of Config.Pace.
+	retryPosts = 5
+	parkedFor  = 60
+	// lostFor is how long a call that was given up may still arrive at Slack: longer than
+	// one is waited for, by us or by a process before us.
+	lostFor = 30 * time.Second
+	// recent is how old an end may be for its card to be drawn once more after a start.
+	recent = 15 * time.Minute
+)
 
-// announceCards draws each card that shows less than its row, and gives its thread
-// the lines that it lacks, until ctx ends. It never asks what happened, only what is
-// shown: after a crash, or an hour without Slack, it catches up by itself.
-func (b *Bot) announceCards(ctx context.Context) {
+// announcer is what announcing knows beside the store. All of it may be forgotten.
+type announcer struct {
+	wake chan struct{} // holds one: there may be more to show, without a commit
+
+	mu     sync.Mutex
+	parked map[string]*parked        // by channel
+	lost   map[approval.ID]time.Time // since when a drawing of a request's card may still arrive
+}
+
+func newAnnouncer() *announcer {
+	return &announcer{wake: make(chan struct{}, 1), parked: map[string]*parked{}, lost: map[approval.ID]time.Time{}}
+}
+
+func (a *announcer) nudge() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// announce shows in each channel what there is to show, until ctx ends. It never asks
+// what happened, only what is shown: after a crash, or an hour without Slack, it catches
+// up by itself. No channel waits for another, and nothing waits for a channel.
+func (b *Bot) announce(ctx context.Context) {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	busy, free := map[string]bool{}, make(chan string)
 	for ctx.Err() == nil {
 		changed := b.Trail.Changed()
-		behind, err := b.Posts.CardsBehind(ctx)
-		for _, id := range behind {
-			if ctx.Err() != nil {
-				return
-			}
-			if cardErr := b.finish(ctx, func(ctx context.Context) error { return b.catchUp(ctx, id) }); cardErr != nil {
-				b.Log.Warn().Str("request_id", string(id)).Err(cardErr).Msg("a card is behind")
-				err = cardErr
-			}
+		behind, err := b.Posts.ChannelsBehind(ctx, b.AuditChannel)
+		alarmed, alarmErr := b.alarmed(ctx)
+		var retry <-chan time.Time
+		if err = errors.Join(err, alarmErr); err != nil && ctx.Err() == nil {
+			b.Log.Error().Err(err).Msg("what is to be shown cannot be read")
+			retry = time.After(retryPosts * b.Pace)
 		}
-		b.rest(ctx, changed, err)
+		for _, channel := range append(behind, alarmed...) {
+			if busy[channel] {
+				continue
+			}
+			busy[channel] = true
+			workers.Go(func() {
+				b.catchUp(ctx, channel)
+				select {
+				case free <- channel:
+				case <-ctx.Done():
+				}
+			})
+		}
+		select {
+		case <-changed:
+		case channel := <-free:
+			delete(busy, channel)
+		case <-b.announcer.wake:
+		case <-retry:
+		case <-ctx.Done():
+		}
 	}
+}
+
+// catchUp shows what a channel lacks, until it lacks nothing.
+func (b *Bot) catchUp(ctx context.Context, channel string) {
+	for any := false; ; any = true {
+		more, err := b.show(ctx, channel)
+		code, no := refuses(err)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case no:
+			b.park(channel, code)
+			sleep(ctx, parkedFor*b.Pace)
+		case err != nil:
+			b.Log.Warn().Str("channel", channel).Err(err).Msg("a channel is behind")
+			sleep(ctx, retryPosts*b.Pace)
+		case more:
+		case any:
+			return
+		default:
+			sleep(ctx, retryPosts*b.Pace) // it is said to lack something, and nothing can be shown
+			return
+		}
+	}
+}
+
+// show shows the next things that a channel lacks: all cards, which is what people
+// decide on, and one post. more is false where there was nothing.
+func (b *Bot) show(ctx context.Context, channel string) (more bool, err error) {
+	changed := b.Trail.Changed()
+	ids, err := b.Posts.CardsBehind(ctx, channel)
+	if err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		drawErr := b.finish(ctx, func(ctx context.Context) error { return b.draw(ctx, channel, id) })
+		if drawErr != nil { // one card must not hold up the others
+			err = errors.Join(err, fmt.Errorf("the card of %s: %w", id, drawErr))
+		}
+	}
+	next, passed, nextErr := b.nextPost(ctx, channel)
+	if err = errors.Join(err, nextErr); next == nil {
+		return passed || len(ids) > 0, err
+	}
+	if wait := b.pace.post(channel); wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-changed: // cards come first
+		case <-ctx.Done():
+		}
+		return true, err
+	}
+	return true, errors.Join(err, b.finish(ctx, next))
 }
 
 // finish does one thing to its end even where ctx ends meanwhile: a message that was
 // posted and not noted would be posted again.
 func (b *Bot) finish(ctx context.Context, one func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
 	defer cancel()
 	return one(ctx)
 }
 
-// rest waits for the next commit, or a moment where something did not work.
-func (b *Bot) rest(ctx context.Context, changed <-chan struct{}, err error) {
-	var retry <-chan time.Time
-	if err != nil {
-		retry = time.After(retryPosts)
-	}
-	select {
-	case <-changed:
-	case <-retry:
-	case <-ctx.Done():
-	}
-}
-
-// catchUp brings one card and its thread up to its row.
-func (b *Bot) catchUp(ctx context.Context, id approval.ID) error {
+// draw posts a request's card, or draws anew each message that shows the request.
+func (b *Bot) draw(ctx context.Context, channel string, id approval.ID) error {
 	r, err := b.Trail.Request(ctx, id)
 	if err != nil {
 		return err
@@ -66,148 +159,102 @@ func (b *Bot) catchUp(ctx context.Context, id approval.ID) error {
 	if err != nil {
 		return err
 	}
-	ts, shown, line, err := b.Posts.Card(ctx, id)
+	cards, err := b.Posts.Cards(ctx, id)
 	if err != nil {
 		return err
 	}
-	if shown < r.Revision {
-		if ts, err = b.draw(ctx, r, story, ts); err != nil {
+	text, blocks := card(r, until(story, r.Revision), board{approvers: b.Policy.ApproversOf(r.Tenant), mention: b.Mention})
+	if len(cards) == 0 {
+		b.takeTurn(ctx, channel)
+		ts, err := b.post(ctx, channel, text, blocks)
+		if err != nil {
 			return err
 		}
-		// A card that was posted and not noted is posted again, and its entry number
-		// shows that it is the same.
-		if err := b.Posts.SetCard(ctx, id, ts, r.Revision, line); err != nil {
-			return err
-		}
+		// If we die here, it is posted again, and its entry's number shows that it is
+		// the same. Whoever presses a button of this one makes it known again (adopt).
+		return b.Posts.SetCard(ctx, id, ts, r.Revision)
 	}
-	for _, e := range story {
-		if e.Seq <= line || e.Seq > r.Revision {
-			continue
+	for _, ts := range cards {
+		err := b.update(ctx, channel, ts, text, blocks)
+		switch {
+		case isGone(err):
+			b.Log.Info().Str("request_id", string(id)).Str("ts", ts).Err(err).Msg("a card is there no more")
+			err = b.Posts.DropCard(ctx, id, ts) // where it was the last, the next turn posts one
+		case err == nil:
+			err = b.Posts.SetCard(ctx, id, ts, r.Revision)
+		case said(err) == "":
+			b.lose(id)
 		}
-		if err := b.addLine(ctx, r, e, ts); err != nil {
-			return err
-		}
-		if err := b.Posts.SetCard(ctx, id, ts, r.Revision, e.Seq); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// draw posts a request's card, or draws the posted one again.
-func (b *Bot) draw(ctx context.Context, r approval.Request, story []audit.Entry, ts string) (string, error) {
-	text, blocks := card(r, story, board{approvers: b.Policy.ApproversOf(r.Tenant), mention: b.Mention})
-	if ts == "" {
-		return b.post(ctx, r.Channel, "", text, blocks)
+// adopt makes the message whose button was pressed one that is drawn with its request.
+// It mostly is known. Where it is not, it was left behind by a crash, or somebody
+// deleted the one that was known. wrong says that it showed what is so no more.
+func (b *Bot) adopt(ctx context.Context, p received, wrong bool) {
+	if p.Message == "" {
+		return
 	}
-	_, _, _, err := b.api.UpdateMessageContext(ctx, r.Channel, ts, content(text, blocks)...)
-	var said slack.SlackErrorResponse
-	if asSlackError(err, &said) && said.Err == "message_not_found" {
-		return b.post(ctx, r.Channel, "", text, blocks) // somebody deleted it
+	r, err := b.Trail.Request(ctx, p.Request)
+	if err != nil || r.Channel != p.Channel {
+		return
+	}
+	known, err := b.Posts.Cards(ctx, r.ID)
+	if err == nil && (wrong || !slices.Contains(known, p.Message)) {
+		err = b.Posts.SetCard(ctx, r.ID, p.Message, 0)
+		b.announcer.nudge()
 	}
 	if err != nil {
-		return ts, fmt.Errorf("updating a card: %w", b.heed(ctx, err))
-	}
-	return ts, nil
-}
-
-func (b *Bot) addLine(ctx context.Context, r approval.Request, e audit.Entry, ts string) error {
-	words, ok := threadLine(e, naming(b.Mention))
-	if !ok {
-		return nil
-	}
-	if b.Mention && (r.State.IsFinal() || r.State == approval.InDoubt) && e.Kind == audit.Kind(r.State) {
-		words += "\n" + mention(r.Requester)
-		if r.Approver.User != "" {
-			words += " " + mention(r.Approver)
-		}
-	}
-	blocks := []slack.Block{section(words)}
-	if e.Kind == audit.Explained {
-		blocks = append(blocks, quote(e.Reason))
-	}
-	_, err := b.post(ctx, r.Channel, ts, words, blocks)
-	return err
-}
-
-// announceTrail posts in the audit channel what the trail gets, in its order.
-func (b *Bot) announceTrail(ctx context.Context) {
-	for ctx.Err() == nil {
-		changed := b.Trail.Changed()
-		err := b.postTrail(ctx)
-		if err != nil && ctx.Err() == nil {
-			b.Log.Warn().Str("channel", b.AuditChannel).Err(err).Msg("the audit channel is behind")
-		}
-		b.rest(ctx, changed, err)
+		b.Log.Warn().Str("request_id", string(r.ID)).Err(err).Msg("a card that was pressed is not drawn anew")
 	}
 }
 
-// BeginPosts keeps from where on the trail is posted, if nothing was posted yet. It has
-// to come before anything can be recorded: what is recorded first would never be posted.
-func (b *Bot) BeginPosts(ctx context.Context) error {
-	return b.Posts.BeginPosts(ctx, b.AuditChannel)
+// lose notes that a drawing of a card may arrive at Slack later than one that follows,
+// and leave it at what is so no more.
+func (b *Bot) lose(id approval.ID) {
+	b.announcer.mu.Lock()
+	defer b.announcer.mu.Unlock()
+	b.announcer.lost[id] = b.Now()
 }
 
-func (b *Bot) postTrail(ctx context.Context) error {
-	seq, err := b.Posts.Posted(ctx, b.AuditChannel)
+// drawAgain draws cards once more of which a drawing was lost, as soon as that cannot
+// arrive any more. At the start these are all that moved lately: the process before us
+// may have been killed in a call.
+func (b *Bot) drawAgain(ctx context.Context) {
+	ids, err := b.Trail.MovedSince(ctx, b.Now().Add(-recent))
 	if err != nil {
-		return err
+		b.Log.Error().Err(err).Msg("the cards of before the start cannot be read")
 	}
-	for {
-		entries, err := b.Trail.Entries(ctx, seq, 50)
-		if err != nil || len(entries) == 0 {
-			return err
-		}
-		for _, e := range entries {
-			if ctx.Err() != nil {
-				return nil
+	for _, id := range ids {
+		b.lose(id)
+	}
+	for sleep(ctx, lostFor) {
+		for _, id := range b.takeLost() {
+			cards, err := b.Posts.Cards(ctx, id)
+			for _, ts := range cards {
+				err = errors.Join(err, b.Posts.SetCard(ctx, id, ts, 0))
 			}
-			err := b.finish(ctx, func(ctx context.Context) error {
-				if err := b.postEntry(ctx, e); err != nil {
-					return err
-				}
-				// If we die here, the entry is posted again; its number shows it.
-				return b.Posts.SetPosted(ctx, b.AuditChannel, e.Seq)
-			})
 			if err != nil {
-				return err
+				b.Log.Warn().Str("request_id", string(id)).Err(err).Msg("a card is not drawn once more")
 			}
-			seq = e.Seq
+		}
+		b.announcer.nudge()
+	}
+}
+
+// takeLost returns the requests whose lost drawings can arrive no more.
+func (b *Bot) takeLost() (ids []approval.ID) {
+	b.announcer.mu.Lock()
+	defer b.announcer.mu.Unlock()
+	for id, at := range b.announcer.lost {
+		if b.Now().Sub(at) >= lostFor {
+			delete(b.announcer.lost, id)
+			ids = append(ids, id)
 		}
 	}
-}
-
-func (b *Bot) postEntry(ctx context.Context, e audit.Entry) error {
-	if !isPosted(e.Kind) {
-		return nil
-	}
-	story, err := b.Trail.Story(ctx, approval.ID(e.Request))
-	if err != nil {
-		return err
-	}
-	text, blocks := trailPost(e, story, b.Mention)
-	_, err = b.post(ctx, b.AuditChannel, "", text, blocks)
-	return err
-}
-
-// post posts a message and returns its ts.
-func (b *Bot) post(ctx context.Context, channel, thread, text string, blocks []slack.Block) (string, error) {
-	options := content(text, blocks)
-	if thread != "" {
-		options = append(options, slack.MsgOptionTS(thread))
-	}
-	_, ts, err := b.api.PostMessageContext(ctx, channel, options...)
-	if err != nil {
-		return "", fmt.Errorf("posting in %s: %w", channel, b.heed(ctx, err))
-	}
-	return ts, nil
-}
-
-// heed waits as long as Slack asks to, so that the next try is welcome.
-func (b *Bot) heed(ctx context.Context, err error) error {
-	var limited *slack.RateLimitedError
-	if errors.As(err, &limited) {
-		sleep(ctx, limited.RetryAfter)
-	}
-	return err
+	return ids
 }

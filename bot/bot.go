@@ -4,7 +4,7 @@
 // It has no rules and writes nothing to Auth0. A press goes one way: receiver.go
 // keeps it in the inbox and lets it be acknowledged, inbox.go judges the person and
 // hands the move to the desk, announcer.go shows what became of it: on the card (card.go,
-// evidence.go), and in its thread and the audit channel (lines.go).
+// evidence.go), and in its thread and the audit channel (posts.go, lines.go).
 package bot
 
 import (
@@ -38,19 +38,25 @@ type Trail interface {
 	Request(ctx context.Context, id approval.ID) (approval.Request, error)
 	OpenRequests(ctx context.Context) ([]approval.Request, error)
 	Story(ctx context.Context, id approval.ID) ([]audit.Entry, error)
+	MovedSince(ctx context.Context, at time.Time) ([]approval.ID, error)
 	Entries(ctx context.Context, after int64, limit int) ([]audit.Entry, error)
+	EntriesIn(ctx context.Context, channel string, after int64, limit int) ([]audit.Entry, error)
 	Size(ctx context.Context) (int64, error)
 	Changed() <-chan struct{} // closed at the next commit
 }
 
 // Posts keeps what Slack was shown.
 type Posts interface {
-	CardsBehind(ctx context.Context) ([]approval.ID, error)
-	Card(ctx context.Context, id approval.ID) (ts string, shown, line int64, err error)
-	SetCard(ctx context.Context, id approval.ID, ts string, shown, line int64) error
+	ChannelsBehind(ctx context.Context, auditChannel string) ([]string, error)
+	CardsBehind(ctx context.Context, channel string) ([]approval.ID, error)
+	Cards(ctx context.Context, id approval.ID) (ts []string, err error)
+	SetCard(ctx context.Context, id approval.ID, ts string, shown int64) error
+	DropCard(ctx context.Context, id approval.ID, ts string) error
 	BeginPosts(ctx context.Context, channel string) error
 	Posted(ctx context.Context, channel string) (int64, error)
 	SetPosted(ctx context.Context, channel string, seq int64) error
+	Joined(ctx context.Context, channel string, id approval.ID, person string) (ts string, seq int64, err error)
+	SetJoined(ctx context.Context, channel string, id approval.ID, person, ts string, seq int64) error
 }
 
 // Config is what a bot is made of.
@@ -71,6 +77,7 @@ type Config struct {
 	Channels     []string // where requests may be asked for; empty: wherever the bot is
 	AuditChannel string
 	Mention      bool
+	Pace         time.Duration // between two posts in a channel; 0: DefaultPace
 
 	Log zerolog.Logger
 	Now func() time.Time
@@ -83,6 +90,9 @@ type Bot struct {
 	http   *http.Client
 	socket *socket.Socket
 	people *people
+	pace   *pace
+
+	announcer *announcer
 
 	received chan string    // ids of the inbox, as a hint: the store knows them all
 	working  sync.WaitGroup // commands and modals that are being worked
@@ -93,6 +103,9 @@ type Bot struct {
 
 // New returns a bot that is not yet connected.
 func New(cfg Config) *Bot {
+	if cfg.Pace == 0 {
+		cfg.Pace = DefaultPace
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if cfg.Dial != nil {
 		transport.DialContext, transport.Proxy = cfg.Dial, nil
@@ -100,10 +113,11 @@ func New(cfg Config) *Bot {
 	b := &Bot{
 		Config:   cfg,
 		http:     &http.Client{Transport: transport, Timeout: 20 * time.Second},
-		received: make(chan string, 256),
+		received: make(chan string, 256), announcer: newAnnouncer(),
 		troubled: errors.New("not connected yet"),
 	}
 	b.api = slack.New(cfg.BotToken, slack.OptionAppLevelToken(cfg.AppToken), slack.OptionAPIURL(cfg.APIURL), slack.OptionHTTPClient(b.http))
+	b.pace = &pace{every: cfg.Pace, now: cfg.Now, next: map[string]time.Time{}, held: map[string]time.Time{}}
 	b.people = &people{api: b.api, now: cfg.Now, groups: map[string]members{}}
 	b.socket = socket.New(socket.Config{Open: b.openSocket, Dial: cfg.Dial, Report: b.report})
 	return b
@@ -122,8 +136,8 @@ func (b *Bot) Run(ctx context.Context) error {
 	defer stop()
 	wg.Go(func() { b.checkTrail(inner) })
 	wg.Go(func() { b.workInbox(inner) })
-	wg.Go(func() { b.announceCards(inner) })
-	wg.Go(func() { b.announceTrail(inner) })
+	wg.Go(func() { b.announce(inner) })
+	wg.Go(func() { b.drawAgain(inner) })
 	if err := b.socket.Serve(ctx, b.receive); err != nil {
 		return fmt.Errorf("connecting to Slack: %w", err)
 	}
@@ -150,7 +164,6 @@ func (b *Bot) trouble(err error) {
 func (b *Bot) identify(ctx context.Context) error {
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
 		who, err := b.api.AuthTestContext(ctx)
-		var said slack.SlackErrorResponse
 		switch {
 		case err == nil && (who.TeamID == "" || strings.HasPrefix(who.TeamID, "E")):
 			// Assumption: an org-wide install is told by the organisation's id in place of
@@ -162,8 +175,8 @@ func (b *Bot) identify(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return nil
-		case asSlackError(err, &said) && socket.Permanent(said.Err):
-			return fmt.Errorf("asking Slack who we are: %s; check KEYTURN_SLACK_BOT_TOKEN", said.Err)
+		case socket.Permanent(said(err)):
+			return fmt.Errorf("asking Slack who we are: %s; check KEYTURN_SLACK_BOT_TOKEN", said(err))
 		}
 		b.trouble(fmt.Errorf("asking Slack who we are: %w", err))
 		b.Log.Warn().Err(err).Dur("pause", pause).Msg("Slack cannot be reached")
@@ -187,19 +200,13 @@ func (b *Bot) openSocket(ctx context.Context) (string, error) {
 	if err == nil {
 		return url, nil
 	}
-	open := &socket.OpenError{Err: err}
-	var said slack.SlackErrorResponse
+	open := &socket.OpenError{Code: said(err), Err: err}
 	var limited *slack.RateLimitedError
-	switch {
-	case asSlackError(err, &said):
-		open.Code = said.Err
-	case errors.As(err, &limited):
+	if errors.As(err, &limited) {
 		open.RetryAfter = limited.RetryAfter
 	}
 	return "", open
 }
-
-func asSlackError(err error, said *slack.SlackErrorResponse) bool { return errors.As(err, said) }
 
 // sleep reports whether the whole of d went by; it ends early with ctx.
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -222,11 +229,11 @@ func (b *Bot) permalink(channel, ts string) string {
 // cardLink names a request by a link to its card.
 func (b *Bot) cardLink(ctx context.Context) func(*approval.Request) string {
 	return func(r *approval.Request) string {
-		ts, _, _, err := b.Posts.Card(ctx, r.ID)
-		if err != nil || ts == "" || b.people.install.URL == "" {
+		cards, err := b.Posts.Cards(ctx, r.ID)
+		if err != nil || len(cards) == 0 || b.people.install.URL == "" {
 			return code(string(r.ID))
 		}
-		return "<" + b.permalink(r.Channel, ts) + "|" + escape(string(r.ID)) + ">"
+		return "<" + b.permalink(r.Channel, cards[0]) + "|" + escape(string(r.ID)) + ">"
 	}
 }
 

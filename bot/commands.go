@@ -21,7 +21,7 @@ func (b *Bot) command(ctx context.Context, id string, c command) {
 	}
 	switch action := approval.Action(w.verb); action {
 	case approval.Revoke, approval.Rotate, approval.RotateAndRevoke:
-		b.openAsk(ctx, id, c.TriggerID, presser{User: c.User, Team: c.Team}, c.Channel,
+		b.openAsk(ctx, id, c.TriggerID, c.presser(), c.Channel,
 			target{Tenant: w.tenant, Action: action, KID: w.kid, Reason: w.reason})
 		return
 	}
@@ -76,7 +76,8 @@ func (b *Bot) share(ctx context.Context, id string, i interaction, tenant string
 	}
 	blocks, err := b.list(ctx, tenant, false)
 	if err == nil {
-		_, err = b.post(ctx, i.channel(), "", fallback(blocks), blocks)
+		b.takeTurn(ctx, i.channel())
+		_, err = b.post(ctx, i.channel(), fallback(blocks), blocks)
 	}
 	if err != nil {
 		b.trip(ctx, id, i.channel(), i.User.ID, err)
@@ -122,19 +123,8 @@ func (b *Bot) openAsk(ctx context.Context, id, trigger string, who presser, chan
 // prepareAsk refuses what could only fail, before anything is typed.
 func (b *Bot) prepareAsk(ctx context.Context, who presser, channel string, t target) (slack.ModalViewRequest, error) {
 	none := slack.ModalViewRequest{}
-	if err := b.people.place(ctx, channel, b.Channels); err != nil {
+	if _, _, err := b.mayAsk(ctx, who, channel, t.Tenant); err != nil {
 		return none, err
-	}
-	person, err := b.people.judge(ctx, who, b.Policy.Requesters)
-	if err != nil {
-		return none, err
-	}
-	approvers, err := b.people.resolve(ctx, b.Policy.ApproversOf(t.Tenant))
-	if err != nil {
-		return none, err
-	}
-	if no := b.Desk.MayAsk(t.Tenant, person, approvers); no != nil {
-		return none, no
 	}
 	look, keys, err := b.Tenants[t.Tenant].Look(ctx, b.Now(), false)
 	if err != nil {
@@ -154,6 +144,29 @@ func (b *Bot) prepareAsk(ctx context.Context, who presser, channel string, t tar
 	}
 	a := asking{Tenant: t.Tenant, Action: t.Action, Channel: channel, Shown: approval.Shown(look), KID: t.KID}
 	return askModal(a, look, t.Reason, b.Now()), nil
+}
+
+// mayAsk establishes who wants to ask, and who could approve (ids of users). It takes 3 s
+// at most; who asks is looked at before where.
+func (b *Bot) mayAsk(ctx context.Context, who presser, channel, tenant string) (person approval.Person, approvers []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
+	defer cancel()
+	if person, err = b.people.judge(ctx, who, b.Policy.Requesters); err != nil {
+		return person, nil, err
+	}
+	if no := b.Policy.MayAsk(person); no != nil {
+		return person, nil, no
+	}
+	if err = b.people.place(ctx, channel, b.Channels); err != nil {
+		return person, nil, err
+	}
+	if approvers, err = b.people.resolve(ctx, b.Policy.ApproversOf(tenant)); err != nil {
+		return person, nil, err
+	}
+	if no := b.Desk.MayAsk(tenant, person, approvers); no != nil {
+		return person, nil, no
+	}
+	return person, approvers, nil
 }
 
 // isOpen returns a refusal if the same is asked for already. The store decides again

@@ -151,37 +151,6 @@ func TestWhatWasReceivedIsFoundAgain(t *testing.T) {
 	})
 }
 
-func TestCardsCatchUpAfterSlackWasDown(t *testing.T) {
-	inHouse(t, func(t *testing.T, h *house) {
-		card := h.ask("rotate-and-revoke")
-		for _, method := range []string{"chat.postMessage", "chat.update", "chat.postEphemeral"} {
-			h.slack.Fault(slacksim.Fault{Method: method, Status: 503})
-		}
-		h.press("UBOB", card, "approve")
-		if h.writes() != 2 {
-			t.Errorf("%d writes while Slack took no posts, want 2", h.writes())
-		}
-		h.slack.ClearFaults()
-		time.Sleep(time.Minute)
-		h.rest()
-		wantIn(t, "the card", h.card(card.TS).Shows(), "Done")
-		wantIn(t, "the thread", h.thread(card.TS), "Approved by", "Rotating", "Rotated", "Revoking", "Revoked", "Done")
-	})
-}
-
-func TestADeletedCardIsPostedAnew(t *testing.T) {
-	inHouse(t, func(t *testing.T, h *house) {
-		card := h.ask("revoke")
-		h.slack.Delete(room, card.TS)
-		h.press("UBOB", card, "approve")
-		cards := h.slack.Messages(room)
-		if len(cards) != 1 {
-			t.Fatalf("%d cards, want a new one\n%s", len(cards), h.log)
-		}
-		wantIn(t, "the new card", cards[0].Shows(), "Done")
-	})
-}
-
 func TestNoSecretsOut(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		h.press("UBOB", h.ask("rotate-and-revoke"), "approve")

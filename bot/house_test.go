@@ -39,6 +39,8 @@ type house struct {
 	bot    *bot.Bot
 	stop   func()
 	log    *syncBuffer
+
+	mention bool
 }
 
 // syncBuffer is a log that is read while it is written.
@@ -83,7 +85,7 @@ func inHouse(t *testing.T, test func(t *testing.T, h *house)) {
 		defer w.Close()
 		h := &house{
 			t: t, path: path, slack: w, tenant: auth0sim.New(auth0sim.Config{Previous: 1}), log: &syncBuffer{},
-			policy: approval.Policy{Approvers: []string{"UALICE", "SONCALL"}, Requesters: []string{"*"}}, names: []string{"prod"},
+			policy: approval.Policy{Approvers: []string{"UALICE", "SONCALL"}, Requesters: []string{"*"}}, names: []string{"prod"}, mention: true,
 		}
 		defer h.tenant.Close()
 		for _, p := range []slacksim.Person{
@@ -131,7 +133,7 @@ func (h *house) open() {
 		APIURL: "http://slack.test/api/", AppToken: "xapp-1-A0KEYTURN-1-sim", BotToken: "xoxb-sim", Dial: h.slack.Dial,
 		Desk:   approval.NewDesk(h.store, h.policy, tenants, 30*time.Minute, "test", time.Now),
 		Policy: h.policy, Tenants: tenants, Names: h.names, Inbox: h.store, Trail: h.store, Posts: h.store,
-		Channels: h.places, AuditChannel: trail, Mention: true, Log: log, Now: time.Now,
+		Channels: h.places, AuditChannel: trail, Mention: h.mention, Log: log, Now: time.Now,
 	})
 	if err := h.bot.BeginPosts(context.Background()); err != nil {
 		h.t.Fatal(err)
@@ -192,10 +194,21 @@ func (h *house) slashIn(channel, user, line string) {
 	h.rest()
 }
 
-// rest waits until nothing moves that does not wait for time to pass.
+// rest waits until nothing moves that does not wait for time to pass, and what there is
+// to show is shown, as far as Slack takes it within half a minute.
 func (h *house) rest() {
-	time.Sleep(time.Second)
-	synctest.Wait()
+	h.t.Helper()
+	for range 30 {
+		time.Sleep(time.Second)
+		synctest.Wait()
+		behind, err := h.store.ChannelsBehind(context.Background(), trail)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if len(behind) == 0 {
+			return
+		}
+	}
 }
 
 // submit fills in the modal before user and submits it.
@@ -211,14 +224,24 @@ func (h *house) submit(user string, values map[string]any) {
 // ask asks for a change as alice does, and returns the card.
 func (h *house) ask(line string) slacksim.Message {
 	h.t.Helper()
-	before := len(h.slack.Messages(room))
+	before := len(h.cards())
 	h.slash("UALICE", "/signing-keys "+line)
 	h.submit("UALICE", map[string]any{"reason": "pasted in a build log"})
-	cards := h.slack.Messages(room)
+	cards := h.cards()
 	if len(cards) != before+1 {
 		h.t.Fatalf("no card was posted; alice was told %q\n%s", h.told("UALICE"), h.log)
 	}
 	return cards[len(cards)-1]
+}
+
+// cards are the messages in the room that show a request.
+func (h *house) cards() (out []slacksim.Message) {
+	for _, m := range h.slack.Messages(room) {
+		if strings.Contains(m.Shows(), " · entry #") && m.Thread == "" {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // press presses a button of a card.

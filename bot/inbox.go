@@ -69,12 +69,15 @@ func (b *Bot) workReceived(ctx context.Context, id string) {
 }
 
 func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time) {
-	person, err := b.people.judge(ctx, r.Who, b.rightsFor(ctx, r)...)
-	if err != nil {
-		b.answer(ctx, id, r, err)
-		return
+	p := approval.Press{Request: r.Request, Verb: r.Verb, Received: at, Cause: id}
+	now, again, err := b.decide(ctx, r, &p)
+	var no *approval.Refusal
+	if errors.As(err, &no) {
+		if err := b.Desk.Refuse(ctx, p, no.Why); err != nil {
+			b.Log.Error().Str("envelope_id", id).Err(err).Msg("a refused press is not in the trail")
+		}
 	}
-	now, again, err := b.Desk.Press(ctx, approval.Press{Request: r.Request, Verb: r.Verb, Person: person, Received: at})
+	b.adopt(ctx, r, err != nil)
 	if err != nil {
 		b.answer(ctx, id, r, err)
 		return
@@ -88,6 +91,19 @@ func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time
 	}
 	b.tellBlocks(ctx, r.Channel, r.Who.User, words, slack.NewActionBlock("explain",
 		slack.NewButtonBlockElement(actExplain, string(r.Request), plain("Say why…", 75))))
+}
+
+// decide establishes who pressed and where, in 3 s at most, and makes their move.
+func (b *Bot) decide(ctx context.Context, r received, p *approval.Press) (now approval.Request, again bool, err error) {
+	judging, cancel := context.WithTimeout(ctx, judgeTimeout)
+	defer cancel()
+	if p.Person, err = b.people.judge(judging, r.Who, b.rightsFor(judging, r)...); err != nil {
+		return now, false, err
+	}
+	if err := b.people.place(judging, r.Channel, b.Channels); errors.As(err, &p.Where) {
+		b.Log.Debug().Str("actor", r.Who.User).Str("channel", r.Channel).Err(err).Msg("pressed where nothing may be approved")
+	}
+	return b.Desk.Press(ctx, *p)
 }
 
 // rightsFor returns the lists of users and user groups that a press depends on.
@@ -107,17 +123,7 @@ func (b *Bot) rightsFor(ctx context.Context, r received) [][]string {
 
 func (b *Bot) workAsk(ctx context.Context, id string, r received) {
 	a := r.Ask
-	err := b.people.place(ctx, a.Channel, b.Channels)
-	if err != nil {
-		b.answer(ctx, id, r, err)
-		return
-	}
-	person, err := b.people.judge(ctx, r.Who, b.Policy.Requesters)
-	if err != nil {
-		b.answer(ctx, id, r, err)
-		return
-	}
-	approvers, err := b.people.resolve(ctx, b.Policy.ApproversOf(a.Tenant))
+	person, approvers, err := b.mayAsk(ctx, r.Who, a.Channel, a.Tenant)
 	if err != nil {
 		b.answer(ctx, id, r, err)
 		return
@@ -175,10 +181,29 @@ func (b *Bot) tell(ctx context.Context, channel, user, words string) {
 	b.tellBlocks(ctx, channel, user, section(words))
 }
 
-// tellBlocks shows something to one person. Slack does not promise to show it, so it
-// is never the only place of a decision: the card is.
+// tellBlocks shows something to one person: where they are, or, where Slack does not
+// take that, in the conversation that they have with keyturn. It tries until ctx ends.
+// Slack does not promise to show it, so it is never the only place of a decision: the
+// card is.
 func (b *Bot) tellBlocks(ctx context.Context, channel, user string, blocks ...slack.Block) {
-	_, err := b.api.PostEphemeralContext(ctx, channel, user, content(fallback(blocks), blocks)...)
+	text := fallback(blocks)
+	here := func() error {
+		return b.call(ctx, methodEphemeral, func() error {
+			_, err := b.api.PostEphemeralContext(ctx, channel, user, content(text, blocks)...)
+			return err
+		})
+	}
+	apart := func() error {
+		_, err := b.post(ctx, user, text, blocks)
+		return err
+	}
+	var err error
+	if channel != "" {
+		err = b.insist(ctx, here)
+	}
+	if channel == "" || said(err) != "" {
+		err = b.insist(ctx, apart)
+	}
 	if err != nil {
 		b.Log.Warn().Str("actor", user).Str("channel", channel).Err(fmt.Errorf("answering: %w", err)).Msg("an answer was not shown")
 	}

@@ -25,6 +25,8 @@ func threadLine(e audit.Entry, name func(*audit.Actor) string) (words string, ok
 		words = "Cancelled by " + name(e.Actor) + ". No key was touched."
 	case audit.Explained:
 		words = name(e.Actor) + " says why:"
+	case audit.Reminded:
+		words = "⏳ *Still waits for a second person.* Half of the time is over."
 	case audit.Intended:
 		words = doing(e.Step) + " now" + attempt(e.Step) + "."
 	case audit.Answered:
@@ -86,7 +88,7 @@ func title(k audit.Kind) string {
 var posted = []audit.Kind{
 	audit.Asked, audit.Approved, audit.Denied, audit.Cancelled, audit.Explained,
 	audit.Expired, audit.Voided, audit.Done, audit.Failed, audit.Halted, audit.InDoubt,
-	audit.Stated, audit.Unlisted, audit.StillListed,
+	audit.Stated, audit.Unlisted, audit.StillListed, audit.Refused,
 }
 
 func isPosted(k audit.Kind) bool { return slices.Contains(posted, k) }
@@ -96,15 +98,8 @@ func isPosted(k audit.Kind) bool { return slices.Contains(posted, k) }
 func trailPost(e audit.Entry, story []audit.Entry, mentions bool) (text string, blocks []slack.Block) {
 	story = until(story, e.Seq) // what came later has posts of its own
 	name := naming(mentions)
-	var change audit.Change
-	var kid string
-	if asked := audit.Last(story, audit.Asked); asked != nil && asked.Change != nil {
-		change = *asked.Change
-		if key := change.Pins.Target(); key != nil {
-			kid = key.KID
-		}
-	}
-	words := fmt.Sprintf("*#%d %s* · %s of %s, key %s · %s", e.Seq, title(e.Kind), inWords(approval.Action(change.Action)), code(e.Tenant), code(kid), code(e.Request))
+	change, about := subject(e, story)
+	words := fmt.Sprintf("*#%d %s* · %s", e.Seq, title(e.Kind), about)
 	people := "\nasked by " + name(&change.Requester)
 	if approved := audit.Last(story, audit.Approved); approved != nil {
 		people += ", approved by " + name(approved.Actor)
@@ -134,6 +129,65 @@ func trailPost(e audit.Entry, story []audit.Entry, mentions bool) (text string, 
 		blocks = append(blocks, quote(e.Reason))
 	}
 	return fmt.Sprintf("#%d %s: %s of %s", e.Seq, title(e.Kind), inWords(approval.Action(change.Action)), e.Tenant), blocks
+}
+
+// subject is what the request of an entry asks for, and that in words.
+func subject(e audit.Entry, story []audit.Entry) (change audit.Change, words string) {
+	asked := audit.Last(story, audit.Asked)
+	if asked == nil || asked.Change == nil {
+		return change, code(e.Request)
+	}
+	change = *asked.Change
+	kid := ""
+	if key := change.Pins.Target(); key != nil {
+		kid = key.KID
+	}
+	return change, fmt.Sprintf("%s of %s, key %s · %s", inWords(approval.Action(change.Action)), code(e.Tenant), code(kid), code(e.Request))
+}
+
+// refusedOf returns the entries of a story that record presses of a person which did
+// not count.
+func refusedOf(story []audit.Entry, person string) (out []audit.Entry) {
+	for _, e := range story {
+		if e.Kind == audit.Refused && e.Actor.User == person {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// refusedPost is what the audit channel gets for presses of one person on one request
+// that did not count.
+func refusedPost(all, story []audit.Entry, mentions bool) (text string, blocks []slack.Block) {
+	first, last := all[0], all[len(all)-1]
+	_, about := subject(first, story)
+	words := fmt.Sprintf("*#%d %s* · %s\n%s pressed, and it did not count:", first.Seq, title(first.Kind), about, naming(mentions)(first.Actor))
+	counts := map[audit.Press]int{}
+	var presses []audit.Press // in the order in which they came first
+	for _, e := range all {
+		if counts[*e.Press]++; counts[*e.Press] == 1 {
+			presses = append(presses, *e.Press)
+		}
+	}
+	for _, p := range presses {
+		words += fmt.Sprintf("\n• *%s*, %s (%s)", title(audit.Kind(p.Verb)), code(p.Why), count(counts[p], "time"))
+	}
+	words += "\n" + at(first.Time)
+	if len(all) > 1 {
+		words += fmt.Sprintf(" to %s (#%d)", at(last.Time), last.Seq)
+	}
+	return fmt.Sprintf("#%d %s: a press by %s", first.Seq, title(first.Kind), naming(false)(first.Actor)), []slack.Block{section(words)}
+}
+
+// alarmWords says that Slack takes nothing for a channel.
+func alarmWords(channel, why string, isAudit bool) string {
+	words := "⚠️ *Slack takes nothing from me for* <#" + escape(channel) + "> (" + code(why) + "). "
+	if isAudit {
+		words += "It is the channel of the trail: what is recorded is kept, and posted there once it can be. "
+	} else {
+		words += "Cards there are not up to date; `/signing-keys requests` shows what is open. "
+	}
+	return words + "Invite me there, or unarchive it."
 }
 
 // stepsBetween lists the entries that lead to an end and have no post of their own.

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -16,6 +17,7 @@ import (
 // command is the payload of a slash command.
 type command struct {
 	Team        string `json:"team_id"`
+	Enterprise  string `json:"enterprise_id"`
 	Channel     string `json:"channel_id"`
 	User        string `json:"user_id"`
 	Command     string `json:"command"`
@@ -32,13 +34,21 @@ type interaction struct {
 		Team string `json:"team_id"`
 	} `json:"user"`
 	Team struct {
-		ID string `json:"id"`
+		ID         string `json:"id"`
+		Enterprise string `json:"enterprise_id"`
 	} `json:"team"` // null for org-wide installs, which are refused at the start
+	Enterprise struct {
+		ID string `json:"id"`
+	} `json:"enterprise"` // null outside of Enterprise Grid
 	Channel struct {
 		ID string `json:"id"`
 	} `json:"channel"`
 	Container struct {
-		Channel string `json:"channel_id"`
+		Type      string `json:"type"`
+		Channel   string `json:"channel_id"`
+		Message   string `json:"message_ts"`
+		Thread    string `json:"thread_ts"`
+		Ephemeral bool   `json:"is_ephemeral"`
 	} `json:"container"`
 	Actions []struct {
 		Action string `json:"action_id"`
@@ -49,6 +59,7 @@ type interaction struct {
 		ID       string `json:"id"`
 		Callback string `json:"callback_id"`
 		Metadata string `json:"private_metadata"`
+		Install  string `json:"app_installed_team_id"`
 		State    struct {
 			Values map[string]map[string]input `json:"values"`
 		} `json:"state"`
@@ -81,18 +92,32 @@ func (i interaction) input(block string) input {
 	return input{}
 }
 
-// presser is somebody as the payload names them.
+// presser is somebody as the payload names them. What it did not say is "".
 type presser struct {
-	User string `json:"user"`
-	Team string `json:"team,omitempty"` // their own workspace; "": the payload did not say
+	User       string `json:"user"`
+	Team       string `json:"team,omitempty"`       // their own workspace
+	Enterprise string `json:"enterprise,omitempty"` // the organisation of where it happened
+	Install    string `json:"install,omitempty"`    // the workspace whose keyturn was meant
+}
+
+func (c command) presser() presser {
+	return presser{User: c.User, Team: c.Team, Enterprise: c.Enterprise}
 }
 
 func (i interaction) presser() presser {
-	p := presser{User: i.User.ID, Team: i.User.Team}
-	if p.Team == "" {
-		p.Team = i.Team.ID
+	return presser{
+		User: i.User.ID, Team: cmp.Or(i.User.Team, i.Team.ID),
+		Enterprise: cmp.Or(i.Enterprise.ID, i.Team.Enterprise), Install: i.View.Install,
 	}
-	return p
+}
+
+// card is the message whose button was pressed, if it may be a request's card: one that
+// only its reader sees, or that is in a thread, is none.
+func (i interaction) card() (ts string) {
+	if c := i.Container; c.Type == "message" && !c.Ephemeral && (c.Thread == "" || c.Thread == c.Message) {
+		return c.Message
+	}
+	return ""
 }
 
 // The action ids of our buttons, beside those of approval.Verb.
@@ -134,6 +159,7 @@ type received struct {
 	Request approval.ID `json:"request,omitempty"` // press, explain
 
 	Verb    approval.Verb `json:"verb,omitempty"`    // a press
+	Message string        `json:"message,omitempty"` // the card whose button was pressed
 	Ask     *asking       `json:"ask,omitempty"`     // a submitted asking modal
 	Explain string        `json:"explain,omitempty"` // a submitted explanation
 }

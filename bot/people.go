@@ -50,7 +50,11 @@ func (pp *people) judge(ctx context.Context, p presser, rights ...[]string) (app
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
 	person := approval.Person{Actor: audit.Actor{Enterprise: pp.install.Enterprise, Team: pp.install.Team, User: p.User}}
-	if p.Team != pp.install.Team && !pp.onGrid(p.Team) {
+	switch {
+	case p.User == "", p.Team == "":
+		return person, unestablished(errors.New("the payload does not say who it was"))
+	case pp.foreign(p):
+		person.Actor = audit.Actor{Enterprise: p.Enterprise, Team: p.Team, User: p.User}
 		person.Stranger = true
 		return person, nil
 	}
@@ -101,9 +105,18 @@ func unestablished(err error) error {
 	return &notEstablished{&approval.Refusal{Why: approval.NotEstablished}, err}
 }
 
-// onGrid reports whether team is the organisation itself, as payloads on Grid may say.
-func (pp *people) onGrid(team string) bool {
-	return pp.install.Enterprise != "" && team == pp.install.Enterprise
+// foreign reports whether the payload names somebody of elsewhere. On Grid it may name
+// another workspace of the organisation, or the organisation itself: then what Slack
+// says of the person decides.
+func (pp *people) foreign(p presser) bool {
+	in := pp.install
+	switch {
+	case p.Install != "" && p.Install != in.Team, p.Enterprise != "" && p.Enterprise != in.Enterprise:
+		return true
+	case p.Team == in.Team:
+		return false
+	}
+	return in.Enterprise == "" || p.Team != in.Enterprise && p.Enterprise != in.Enterprise
 }
 
 // member reports whether u belongs to the workspace: on Grid, to the organisation
@@ -156,20 +169,20 @@ func (pp *people) membersOf(ctx context.Context, group string) ([]string, error)
 	return ids, nil
 }
 
-// place returns nil if requests may be asked for in channel.
+// place returns nil if requests may be asked for, and approved, in channel, and
+// otherwise a Refusal.
 func (pp *people) place(ctx context.Context, channel string, allowed []string) error {
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	if strings.HasPrefix(channel, "D") {
+	if channel == "" || strings.HasPrefix(channel, "D") { // none: a press in keyturn's own Home
 		return &approval.Refusal{Why: approval.DirectMessage}
 	}
 	if len(allowed) > 0 && !slices.Contains(allowed, channel) {
 		return &approval.Refusal{Why: approval.ChannelNotAllowed}
 	}
 	c, err := pp.api.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: channel})
-	var said slack.SlackErrorResponse
 	switch {
-	case asSlackError(err, &said) && said.Err == "channel_not_found":
+	case said(err) == "channel_not_found":
 		return &approval.Refusal{Why: approval.BotNotInChannel} // a private channel that does not show itself
 	case err != nil:
 		return unestablished(fmt.Errorf("reading channel %s: %w", channel, err))

@@ -64,7 +64,7 @@ func (b *Bot) start(ctx context.Context, id string, work func(context.Context)) 
 // error leaves the press unacknowledged: Slack then shows its warning.
 func (b *Bot) receivePress(ctx context.Context, envelope string, i interaction) error {
 	if id, verb, ok := i.press(); ok {
-		err := b.keep(ctx, envelope, received{Who: i.presser(), Channel: i.channel(), Request: id, Verb: verb})
+		err := b.keep(ctx, envelope, received{Who: i.presser(), Channel: i.channel(), Request: id, Verb: verb, Message: i.card()})
 		if err != nil {
 			b.start(ctx, envelope, func(ctx context.Context) {
 				b.tell(ctx, i.channel(), i.User.ID, "Your press could not be kept, so it did *not* count. Press again in a moment.")

@@ -56,7 +56,7 @@ func TestWhatIsNotEstablishedIsANo(t *testing.T) {
 				h.press("UBOB", card, "approve")
 				time.Sleep(5 * time.Second)
 				h.rest()
-				wantIn(t, "what bob was told", h.told("UBOB"), "did not say in time who you are", "Press again")
+				wantIn(t, "what bob was told", h.told("UBOB"), "did not say in time who and where you are", "Press again")
 				if h.writes() != 0 {
 					t.Error("something was written")
 				}
@@ -158,8 +158,21 @@ func TestATrailThatCannotBePostedIsToldAtTheStart(t *testing.T) {
 		card := h.ask("revoke")
 		h.press("UBOB", card, "approve")
 		wantIn(t, "the card", h.card(card.TS).Shows(), "Done")
+		alarms := func() (n int) {
+			for _, m := range h.slack.Messages(room) {
+				if strings.Contains(m.Shows(), "Slack takes nothing from me for") {
+					n++
+					wantIn(t, "the alarm", m.Shows(), "not_in_channel", "the channel of the trail", "Invite me")
+				}
+			}
+			return n
+		}
+		time.Sleep(10 * time.Minute) // in which it is tried again
+		if n := alarms(); n != 1 {
+			t.Errorf("%d alarms in the room, want 1", n)
+		}
 		h.slack.Invite(trail)
-		time.Sleep(time.Minute)
+		time.Sleep(2 * time.Minute)
 		if n := len(h.slack.Messages(trail)); n != 3 {
 			t.Errorf("%d posts after the bot was invited, want 3", n)
 		}
@@ -206,8 +219,8 @@ func TestRequestersAndChannelsOfTheConfiguration(t *testing.T) {
 		h.slash("UALICE", "/signing-keys rotate")
 		v, _ := h.slack.View("UALICE")
 		wantIn(t, "the modal", slacksim.PlainText(v.Blocks), "not among those who may ask")
-		h.slashIn(trail, "UALICE", "/signing-keys rotate")
-		v, _ = h.slack.View("UALICE")
+		h.slashIn("C0EMPTY", "UBOB", "/signing-keys rotate")
+		v, _ = h.slack.View("UBOB")
 		wantIn(t, "the modal", slacksim.PlainText(v.Blocks), "may not be used in this channel")
 	})
 }

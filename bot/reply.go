@@ -30,7 +30,7 @@ func refusalWords(no *approval.Refusal, link func(*approval.Request) string) str
 	case approval.IsStranger:
 		return "Members of another workspace cannot ask or decide here. A full member of this workspace has to do it."
 	case approval.NotEstablished:
-		return "Slack did not say in time who you are, so this did not count. Press again in a moment."
+		return "Slack did not say in time who and where you are, so this did not count. Press again in a moment."
 	case approval.NobodyElse:
 		return "Nobody besides you could approve this, so it could only fail. Have a second approver added to `KEYTURN_APPROVERS`."
 	case approval.DirectMessage:

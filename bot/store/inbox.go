@@ -15,15 +15,8 @@ func (s *Store) Receive(ctx context.Context, id, payload string) error {
 }
 
 // Received returns the ids of what was received and is not worked yet, oldest first.
-func (s *Store) Received(ctx context.Context) (ids []string, err error) {
-	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		ids, err = collect(ctx, tx, `SELECT id FROM inbox WHERE worked_at = 0 ORDER BY received_at, id LIMIT 100`, nil, scanText)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the inbox: %w", err)
-	}
-	return ids, nil
+func (s *Store) Received(ctx context.Context) ([]string, error) {
+	return list(ctx, s, "reading the inbox", scanText, `SELECT id FROM inbox WHERE worked_at = 0 ORDER BY received_at, id LIMIT 100`)
 }
 
 // Payload returns what was received under id, and when.
@@ -51,5 +44,3 @@ func (s *Store) exec(ctx context.Context, doing, query string, args ...any) erro
 	}
 	return nil
 }
-
-func scanText(scan func(...any) error) (v string, err error) { return v, scan(&v) }

@@ -70,15 +70,8 @@ func (s *Store) Request(ctx context.Context, id approval.ID) (r approval.Request
 }
 
 // OpenRequests returns the requests that are not at their end, oldest first.
-func (s *Store) OpenRequests(ctx context.Context) (out []approval.Request, err error) {
-	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		out, err = collect(ctx, tx, `SELECT `+columns+` FROM requests WHERE state IN ('pending', `+carried+`) ORDER BY asked_at`, nil, scanRequest)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the open requests: %w", err)
-	}
-	return out, nil
+func (s *Store) OpenRequests(ctx context.Context) ([]approval.Request, error) {
+	return list(ctx, s, "reading the open requests", scanRequest, `SELECT `+columns+` FROM requests WHERE state IN ('pending', `+carried+`) ORDER BY asked_at`)
 }
 
 // Create implements approval.Store.

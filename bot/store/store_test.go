@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/pressly/goose/v3"
 
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
@@ -398,9 +400,68 @@ func TestInbox(t *testing.T) {
 	}
 }
 
-func TestCardsAndPosts(t *testing.T) {
+func TestCards(t *testing.T) {
+	s, c := fresh(t)
+	ctx := t.Context()
+	mustCreate(t, s, sample("kt-1", "k1"))
+	behind := func(want ...approval.ID) {
+		t.Helper()
+		if ids, err := s.CardsBehind(ctx, "C1"); err != nil || !cmp.Equal(ids, want) {
+			t.Errorf("behind are %v (%v), want %v", ids, err, want)
+		}
+		if ids, err := s.CardsBehind(ctx, "C2"); err != nil || ids != nil {
+			t.Errorf("behind in another channel are %v (%v)", ids, err)
+		}
+	}
+	cards := func(want ...string) {
+		t.Helper()
+		if got, err := s.Cards(ctx, "kt-1"); err != nil || !cmp.Equal(got, want) {
+			t.Errorf("cards %v (%v), want %v", got, err, want)
+		}
+	}
+	set := func(ts string, shown int64) {
+		t.Helper()
+		c.pass(time.Second)
+		if err := s.SetCard(ctx, "kt-1", ts, shown); err != nil {
+			t.Fatal(err)
+		}
+	}
+	behind("kt-1")
+	cards()
+	set("1.2", 1)
+	behind()
+	if _, err := s.Move(ctx, approve("kt-1", "U2")); err != nil {
+		t.Fatal(err)
+	}
+	behind("kt-1")
+	set("1.2", 2)
+	behind()
+	set("1.1", 0) // was pressed, and was not known
+	behind("kt-1")
+	cards("1.1", "1.2")
+	set("1.2", 2)
+	behind("kt-1")
+	set("1.1", 2)
+	behind()
+	cards("1.1", "1.2") // known for the shortest time, however often it is drawn
+	for _, ts := range []string{"1.1", "1.2"} {
+		if err := s.DropCard(ctx, "kt-1", ts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	behind("kt-1")
+	moved, err := s.MovedSince(ctx, start)
+	if later, laterErr := s.MovedSince(ctx, start.Add(time.Hour)); err != nil || laterErr != nil || len(moved) != 1 || len(later) != 0 {
+		t.Errorf("moved since the start %v (%v), and since later %v (%v)", moved, err, later, laterErr)
+	}
+}
+
+// TestPosts follows the trail in an audit channel and in two others.
+func TestPosts(t *testing.T) {
 	s, _ := fresh(t)
 	ctx := t.Context()
+	other := sample("kt-2", "k2")
+	other.Channel = "C2"
 	mustCreate(t, s, sample("kt-1", "k1"))
 	if err := s.BeginPosts(ctx, "CAUDIT"); err != nil {
 		t.Fatal(err)
@@ -408,39 +469,123 @@ func TestCardsAndPosts(t *testing.T) {
 	if seq, err := s.Posted(ctx, "CAUDIT"); err != nil || seq != 1 {
 		t.Errorf("a new channel begins at %d (%v), want at the trail's end", seq, err)
 	}
-	behind := func(want ...approval.ID) {
+	behind := func(want ...string) {
 		t.Helper()
-		if ids, err := s.CardsBehind(ctx); err != nil || !cmp.Equal(ids, want) {
-			t.Errorf("behind are %v (%v), want %v", ids, err, want)
+		if got, err := s.ChannelsBehind(ctx, "CAUDIT"); err != nil || !cmp.Equal(got, want) {
+			t.Errorf("behind are %v (%v), want %v", got, err, want)
 		}
 	}
-	behind("kt-1")
-	if err := s.SetCard(ctx, "kt-1", "1.2", 1, 1); err != nil {
+	set := func(channel string, seq int64) {
+		t.Helper()
+		if err := s.SetPosted(ctx, channel, seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	behind("C1")
+	set("C1", 1)
+	behind("C1") // its card
+	if err := s.SetCard(ctx, "kt-1", "1.1", 1); err != nil {
 		t.Fatal(err)
 	}
 	behind()
-	if _, err := s.Move(ctx, approve("kt-1", "U2")); err != nil {
+	mustCreate(t, s, other)
+	behind("C2", "CAUDIT")
+	if err := s.Note(ctx, entry(audit.Refused, "kt-1", "refused:e1")); err != nil {
 		t.Fatal(err)
 	}
-	behind("kt-1")
-	if err := s.SetCard(ctx, "kt-1", "1.2", 2, 1); err != nil {
-		t.Fatal(err)
-	}
-	behind("kt-1")
-	if ts, shown, line, err := s.Card(ctx, "kt-1"); err != nil || ts != "1.2" || shown != 2 || line != 1 {
-		t.Errorf("card %s %d %d (%v)", ts, shown, line, err)
-	}
-	if err := s.SetPosted(ctx, "CAUDIT", 2); err != nil {
-		t.Fatal(err)
+	set("CAUDIT", 2)
+	behind("C2", "CAUDIT") // a thread has no line for it, the audit channel has a post
+	set("CAUDIT", 3)
+	behind("C2")
+	for channel, want := range map[string][]int64{"C1": {1, 3}, "C2": {2}, "C3": nil} {
+		var got []int64
+		entries, err := s.EntriesIn(ctx, channel, 0, 10)
+		for _, e := range entries {
+			got = append(got, e.Seq)
+		}
+		if err != nil || !cmp.Equal(got, want) {
+			t.Errorf("entries in %s: %v (%v), want %v", channel, got, err, want)
+		}
 	}
 	if err := s.BeginPosts(ctx, "CAUDIT"); err != nil { // as at each start
 		t.Fatal(err)
 	}
-	if seq, _ := s.Posted(ctx, "CAUDIT"); seq != 2 {
-		t.Errorf("posted %d, want 2", seq)
+	if seq, _ := s.Posted(ctx, "CAUDIT"); seq != 3 {
+		t.Errorf("posted %d, want 3", seq)
 	}
-	if e, err := s.Entries(ctx, 1, 10); err != nil || len(e) != 1 || e[0].Seq != 2 {
+	if e, err := s.Entries(ctx, 1, 10); err != nil || len(e) != 2 || e[0].Seq != 2 {
 		t.Errorf("entries after 1: %v (%v)", e, err)
+	}
+}
+
+func TestJoinedPosts(t *testing.T) {
+	s, _ := fresh(t)
+	ctx := t.Context()
+	if ts, seq, err := s.Joined(ctx, "C1", "kt-1", "U1"); ts != "" || seq != 0 || err != nil {
+		t.Errorf("before there is one: %s, %d, %v", ts, seq, err)
+	}
+	for seq := range int64(3) {
+		if err := s.SetJoined(ctx, "C1", "kt-1", "U1", "1.1", seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ts, seq, err := s.Joined(ctx, "C1", "kt-1", "U1"); ts != "1.1" || seq != 2 || err != nil {
+		t.Errorf("after there is one: %s, %d, %v", ts, seq, err)
+	}
+	if ts, _, _ := s.Joined(ctx, "C1", "kt-1", "U2"); ts != "" {
+		t.Errorf("of another person: %s", ts)
+	}
+}
+
+func TestANoteMovesNothing(t *testing.T) {
+	s, _ := fresh(t)
+	r := mustCreate(t, s, sample("kt-1", "k1"))
+	for range 2 {
+		if err := s.Note(t.Context(), entry(audit.Refused, "kt-1", "refused:e1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size, err := s.Size(t.Context()); size != 2 || err != nil {
+		t.Errorf("the trail has %d entries (%v), want 2", size, err)
+	}
+	if now, err := s.Request(t.Context(), "kt-1"); err != nil || !cmp.Equal(now, r) {
+		t.Errorf("the row changed (%v):\n%s", err, cmp.Diff(r, now))
+	}
+}
+
+// TestCardsOfAnOlderKeyturn opens a database in which threads had a position a card.
+func TestCardsOfAnOlderKeyturn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	db, err := sql.Open("sqlite", dsn(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	for id, card := range map[string][3]int64{"kt-1": {7, 7, 7}, "kt-2": {9, 8, 5}, "kt-3": {6, 6, 6}} { // revision, shown, line
+		_, err := db.Exec(`INSERT INTO requests (id, tenant, action, state, kid, requester, pins, reason, link, prepared, channel, asked_at, entered_at, expires_at, due_at, revision)
+			VALUES ($1, 'prod', 'revoke', 'done', 'k', '{}', '{}', '', '', false, $2, 1, 1, 1, 0, $3)`, id, map[bool]string{true: "C2", false: "C1"}[id == "kt-3"], card[0])
+		if err == nil {
+			_, err = db.Exec(`INSERT INTO cards (request, ts, shown, line) VALUES ($1, '1.1', $2, $3)`, id, card[1], card[2])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	db.Close()
+	s := mustOpen(t, path, time.Now)
+	for channel, want := range map[string]int64{"C1": 5, "C2": 6} {
+		if seq, err := s.Posted(t.Context(), channel); seq != want || err != nil {
+			t.Errorf("%s is at %d (%v), want %d", channel, seq, err, want)
+		}
+	}
+	if ids, err := s.CardsBehind(t.Context(), "C1"); err != nil || !cmp.Equal(ids, []approval.ID{"kt-2"}) {
+		t.Errorf("behind are %v (%v)", ids, err)
 	}
 }
 

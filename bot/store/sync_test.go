@@ -64,7 +64,7 @@ func TestTraced(t *testing.T) {
 		case 1:
 			err = s.Receive(context.Background(), fmt.Sprint(i), "{}")
 		case 2:
-			err = s.SetCard(context.Background(), "kt-1", "1.1", int64(i), int64(i))
+			err = s.SetCard(context.Background(), "kt-1", "1.1", int64(i))
 		}
 		if err != nil {
 			t.Fatal(err)

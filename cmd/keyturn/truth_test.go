@@ -56,11 +56,12 @@ func (w *world) check() (states []approval.State) {
 		states = append(states, r.State)
 		w.checkWrites(r, stories[id])
 		w.checkEnd(r)
-		ts, _, _, err := db.Card(context.Background(), id)
-		if err != nil {
-			w.fault("reading the card of %s: %v", id, err)
+		cards, err := db.Cards(context.Background(), id)
+		if err != nil || len(cards) == 0 {
+			w.fault("%s is %s, and has no card: %v", id, r.State, err)
+			continue
 		}
-		w.checkCard(r, stories[id], ts)
+		w.checkCard(r, stories[id], cards[0])
 	}
 	for name, g := range w.tenants {
 		for _, c := range g.tenant.History() {
@@ -167,17 +168,21 @@ func (w *world) checkCard(r approval.Request, story []audit.Entry, ts string) {
 	if entry := idOnCard.FindStringSubmatch(m.Shows())[2]; entry != fmt.Sprint(r.Revision) || !strings.Contains(m.Shows(), titles[r.State]) {
 		w.fault("%s is %s at entry %d, and its card shows:\n%s", r.ID, r.State, r.Revision, m.Shows())
 	}
-	if last := story[len(story)-1].Seq; last != r.Revision {
-		w.fault("%s is at entry %d, and its story ends with %d", r.ID, r.Revision, last)
-	}
 	var want, got []int64
+	last := int64(0)
 	for _, e := range story {
+		if e.Kind != audit.Refused {
+			last = e.Seq
+		}
 		switch {
-		case e.Kind == audit.Asked, e.Kind == audit.Began:
+		case e.Kind == audit.Asked, e.Kind == audit.Began, e.Kind == audit.Refused:
 		case e.Kind == audit.Answered && e.Answer.Status/100 == 2:
 		default:
 			want = append(want, e.Seq)
 		}
+	}
+	if last != r.Revision {
+		w.fault("%s is at entry %d, and its story ends with %d", r.ID, r.Revision, last)
 	}
 	for _, line := range w.slack.Thread(room, m.TS) {
 		got = append(got, number(line.Shows()))
@@ -199,18 +204,37 @@ func number(shown string) int64 {
 	return seq
 }
 
-// checkPosts: the audit channel has a post for each entry that gets one, in order.
+// checkPosts: the audit channel has a post for each entry that gets one, in order. The
+// presses of one person on one request that did not count share one, which names the
+// first and the last.
 func (w *world) checkPosts(trail []audit.Entry) {
 	var want, got []int64
+	first, last := map[[2]string]int64{}, map[[2]string]int64{}
 	for _, e := range trail {
 		switch e.Kind {
+		case audit.Refused:
+			whose := [2]string{e.Request, e.Actor.User}
+			if first[whose] == 0 {
+				first[whose] = e.Seq
+			}
+			last[whose] = e.Seq
 		case audit.Began, audit.Waiting, audit.Intended, audit.Answered, audit.Rotated, audit.Revoked:
 		default:
 			want = append(want, e.Seq)
 		}
 	}
+	refused := map[int64]string{} // newest last
 	for _, m := range w.slack.Messages(trailRoom) {
-		got = append(got, number(m.Shows()))
+		if n := number(m.Shows()); strings.Contains(m.Shows(), " Refused") {
+			refused[n] = m.Shows()
+		} else {
+			got = append(got, n)
+		}
+	}
+	for whose, n := range first {
+		if shown := refused[n]; shown == "" || last[whose] != n && !strings.Contains(shown, fmt.Sprintf("(#%d)", last[whose])) {
+			w.fault("the presses of %v that did not count are #%d to #%d; their post shows %q", whose, n, last[whose], shown)
+		}
 	}
 	if got = slices.Compact(got); !slices.Equal(want, got) {
 		w.fault("the audit channel has entries %v, want %v", got, want)

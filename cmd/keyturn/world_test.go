@@ -38,6 +38,7 @@ type world struct {
 	log     buffer  // of the keyturn that runs
 	rows    *sql.DB // reads beside it
 	close   []func()
+	api     string       // of Slack
 	calling atomic.Int64 // connections to Slack's Web API
 
 	mu      sync.Mutex
@@ -48,6 +49,9 @@ type world struct {
 	faults  []string
 	notes   []string // worth a line, and no fault
 }
+
+// probe opens a connection for each call.
+var probe = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // newWorld makes a world with a tenant of each name. Close must be called.
 func newWorld(t *testing.T, names ...string) *world {
@@ -76,6 +80,7 @@ func newWorld(t *testing.T, names ...string) *world {
 		}
 	}
 	api.Start()
+	w.api = api.URL
 	w.close = append(w.close, func() { api.CloseClientConnections(); api.Close(); w.slack.Close() })
 	w.env = []string{
 		"KEYTURN_SLACK_APP_TOKEN=xapp-1-" + slacksim.AppID + "-1-sim", "KEYTURN_SLACK_BOT_TOKEN=xoxb-sim", "KEYTURN_SLACK_API_URL=" + api.URL + "/api",
@@ -167,7 +172,13 @@ func (w *world) live(more []string) bool {
 
 	err = child.Wait()
 	// What Slack already has of a process that died is carried out before the next one
-	// calls: starting takes longer than that outside of a simulation.
+	// calls: starting takes longer than that outside of a simulation. Connections are
+	// accepted in their order, so once this one was, all of that process are counted.
+	if answer, err := probe.Get(w.api); err != nil {
+		w.fault("Slack does not answer: %v", err)
+	} else {
+		answer.Body.Close()
+	}
 	if !w.await(20*time.Second, func() bool { return w.calling.Load() == 0 }) {
 		w.fault("calls of a keyturn that died do not end")
 	}
@@ -257,8 +268,9 @@ func (w *world) await(d time.Duration, cond func() bool) bool {
 // open counts what is not at rest yet.
 const open = `SELECT
 	(SELECT count(*) FROM requests WHERE state IN ('approved', 'working')) +
-	(SELECT count(*) FROM requests r LEFT JOIN cards c ON c.request = r.id WHERE c.request IS NULL OR c.shown < r.revision OR c.line < r.revision) +
-	(SELECT count(*) FROM trail WHERE seq > (SELECT max(seq) FROM posts))`
+	(SELECT count(*) FROM requests r LEFT JOIN cards c ON c.request = r.id WHERE c.request IS NULL OR c.shown < r.revision) +
+	(SELECT count(*) FROM requests r LEFT JOIN posts p ON p.channel = r.channel WHERE p.channel IS NULL OR p.seq < r.revision) +
+	(SELECT count(*) FROM trail WHERE seq > (SELECT seq FROM posts WHERE channel = '` + trailRoom + `'))`
 
 const unworked = `SELECT count(*) FROM inbox WHERE worked_at = 0`
 

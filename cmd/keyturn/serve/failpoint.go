@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"keyturn/bot"
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
 	"keyturn/bot/store"
@@ -44,6 +45,9 @@ func timing() approval.Timing {
 	t.WriteWithin = max(t.WriteWithin, 500*time.Millisecond)
 	return t
 }
+
+// pace is a twentieth too.
+func pace() time.Duration { return bot.DefaultPace / 20 }
 
 // instrumented puts a point before each write to db.
 func instrumented(db *store.Store) keeper {
@@ -163,13 +167,16 @@ func (f *failing) Worked(ctx context.Context, id string) error {
 	return f.point("worked", func() error { return f.keeper.Worked(ctx, id) })
 }
 
-// SetCard is called for a card that was drawn, and for each line of its thread.
-func (f *failing) SetCard(ctx context.Context, id approval.ID, ts string, shown, line int64) error {
-	name := "card"
-	if _, _, before, err := f.Card(ctx, id); err == nil && line > before {
-		name = "line " + f.entryAt(ctx, line)
-	}
-	return f.point(name, func() error { return f.keeper.SetCard(ctx, id, ts, shown, line) })
+func (f *failing) SetCard(ctx context.Context, id approval.ID, ts string, shown int64) error {
+	return f.point("card", func() error { return f.keeper.SetCard(ctx, id, ts, shown) })
+}
+
+func (f *failing) DropCard(ctx context.Context, id approval.ID, ts string) error {
+	return f.point("drop card", func() error { return f.keeper.DropCard(ctx, id, ts) })
+}
+
+func (f *failing) SetJoined(ctx context.Context, channel string, id approval.ID, person, ts string, seq int64) error {
+	return f.point("joined", func() error { return f.keeper.SetJoined(ctx, channel, id, person, ts, seq) })
 }
 
 func (f *failing) BeginPosts(ctx context.Context, channel string) error {
@@ -177,5 +184,5 @@ func (f *failing) BeginPosts(ctx context.Context, channel string) error {
 }
 
 func (f *failing) SetPosted(ctx context.Context, channel string, seq int64) error {
-	return f.point("post "+f.entryAt(ctx, seq), func() error { return f.keeper.SetPosted(ctx, channel, seq) })
+	return f.point("posted in "+channel+" "+f.entryAt(ctx, seq), func() error { return f.keeper.SetPosted(ctx, channel, seq) })
 }

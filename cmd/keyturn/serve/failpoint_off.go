@@ -3,6 +3,9 @@
 package serve
 
 import (
+	"time"
+
+	"keyturn/bot"
 	"keyturn/bot/approval"
 	"keyturn/bot/store"
 )
@@ -12,3 +15,5 @@ import (
 func instrumented(db *store.Store) keeper { return db }
 
 func timing() approval.Timing { return approval.DefaultTiming() }
+
+func pace() time.Duration { return bot.DefaultPace }

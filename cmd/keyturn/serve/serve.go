@@ -101,7 +101,7 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 		APIURL: cfg.SlackAPIUrl, AppToken: string(cfg.SlackAppToken), BotToken: string(cfg.SlackBotToken),
 		Desk:   approval.NewDesk(db, policy, tenants, cfg.ApprovalTTL, Version(), time.Now),
 		Policy: policy, Tenants: tenants, Names: cfg.Tenants, Inbox: db, Trail: db, Posts: db,
-		Channels: cfg.Channels, AuditChannel: cfg.AuditChannel, Mention: cfg.Mention == "on", Log: log, Now: time.Now,
+		Channels: cfg.Channels, AuditChannel: cfg.AuditChannel, Mention: cfg.Mention == "on", Pace: pace(), Log: log, Now: time.Now,
 	})
 	return &server{cfg: cfg, log: log, carrier: carrier, bot: b, tenants: newTenantsReady(tenants, log)}
 }

@@ -1,0 +1,173 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/slack-go/slack"
+
+	"keyturn/bot/approval"
+	"keyturn/bot/audit"
+)
+
+// This file posts what follows the trail, one entry after the other: the lines in the
+// threads of a channel's cards, and in the audit channel what each entry says. Each
+// channel has one position. If we die between a post and its position, the post comes
+// again; its number shows it.
+
+// BeginPosts keeps from where on the trail is posted, if nothing was posted yet. It has
+// to come before anything can be recorded: what is recorded first would never be posted.
+func (b *Bot) BeginPosts(ctx context.Context) error {
+	return b.Posts.BeginPosts(ctx, b.AuditChannel)
+}
+
+// nextPost returns what posts the next thing that a channel lacks, and keeps that it
+// was; nil: it lacks nothing. passed says that there were entries that need no post.
+func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.Context) error, passed bool, err error) {
+	if other, code, ok := b.alarm(channel); ok {
+		return func(ctx context.Context) error { return b.postAlarm(ctx, channel, other, code) }, false, nil
+	}
+	seq, err := b.Posts.Posted(ctx, channel)
+	if err != nil {
+		return nil, false, err
+	}
+	read := b.Trail.Entries
+	if channel != b.AuditChannel {
+		read = func(ctx context.Context, after int64, limit int) ([]audit.Entry, error) {
+			return b.Trail.EntriesIn(ctx, channel, after, limit)
+		}
+	}
+	for {
+		entries, err := read(ctx, seq, 50)
+		if err != nil || len(entries) == 0 {
+			return nil, passed, err
+		}
+		for _, e := range entries {
+			posts, err := b.postsOf(ctx, channel, e)
+			if err != nil {
+				return nil, passed, err
+			}
+			if len(posts) > 0 {
+				return func(ctx context.Context) error { return b.postAll(ctx, channel, e.Seq, posts) }, passed, nil
+			}
+		}
+		seq = entries[len(entries)-1].Seq
+		if err := b.Posts.SetPosted(ctx, channel, seq); err != nil {
+			return nil, passed, err
+		}
+		passed = true
+	}
+}
+
+// postsOf returns what an entry is posted with in a channel: in the audit channel, in
+// the thread of its request's card, in both where they are the same channel, or nowhere.
+func (b *Bot) postsOf(ctx context.Context, channel string, e audit.Entry) (posts []func(context.Context) error, err error) {
+	if channel == b.AuditChannel && isPosted(e.Kind) {
+		post := b.postEntry
+		if e.Kind == audit.Refused {
+			post = b.postRefused
+			if _, last, err := b.Posts.Joined(ctx, channel, approval.ID(e.Request), e.Actor.User); err != nil || last >= e.Seq {
+				return nil, err
+			}
+		}
+		posts = append(posts, func(ctx context.Context) error { return post(ctx, e) })
+	}
+	if _, ok := threadLine(e, naming(b.Mention)); ok {
+		r, err := b.Trail.Request(ctx, approval.ID(e.Request))
+		if err != nil {
+			return nil, err
+		}
+		if r.Channel == channel {
+			posts = append(posts, func(ctx context.Context) error { return b.addLine(ctx, r, e) })
+		}
+	}
+	return posts, nil
+}
+
+// postAll posts in the turn that was waited for, and in more turns where there is more
+// than one thing.
+func (b *Bot) postAll(ctx context.Context, channel string, seq int64, posts []func(context.Context) error) error {
+	for i, post := range posts {
+		if i > 0 {
+			b.takeTurn(ctx, channel)
+		}
+		if err := post(ctx); err != nil {
+			return err
+		}
+	}
+	return b.Posts.SetPosted(ctx, channel, seq)
+}
+
+// addLine adds an entry's line to the thread of its request's card.
+func (b *Bot) addLine(ctx context.Context, r approval.Request, e audit.Entry) error {
+	words, _ := threadLine(e, naming(b.Mention))
+	var more []slack.MsgOption
+	state := approval.State(e.Kind)
+	switch {
+	case e.Kind == audit.Reminded && r.State == approval.Pending:
+		words += " Expires " + at(r.ExpiresAt) + "."
+		if b.Mention {
+			words += "\n" + mentionIDs(b.Policy.ApproversOf(r.Tenant))
+		}
+		more = append(more, slack.MsgOptionBroadcast()) // also where those look who do not follow the thread
+	case b.Mention && slices.Contains(approval.States, state) && (state.IsFinal() || state == approval.InDoubt):
+		words += "\n" + mention(r.Requester)
+		if r.Approver.User != "" {
+			words += " " + mention(r.Approver)
+		}
+	}
+	blocks := []slack.Block{section(words)}
+	if e.Kind == audit.Explained {
+		blocks = append(blocks, quote(e.Reason))
+	}
+	cards, err := b.Posts.Cards(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	if len(cards) == 0 {
+		return errors.New("there is no card to thread it to yet")
+	}
+	_, err = b.post(ctx, r.Channel, words, blocks, append(more, slack.MsgOptionTS(cards[0]))...)
+	if isGone(err) { // the next try has another card
+		err = errors.Join(err, b.Posts.DropCard(ctx, r.ID, cards[0]))
+	}
+	return err
+}
+
+// postEntry posts an entry in the audit channel.
+func (b *Bot) postEntry(ctx context.Context, e audit.Entry) error {
+	story, err := b.Trail.Story(ctx, approval.ID(e.Request))
+	if err != nil {
+		return err
+	}
+	text, blocks := trailPost(e, story, b.Mention)
+	_, err = b.post(ctx, b.AuditChannel, text, blocks)
+	return err
+}
+
+// postRefused posts in the audit channel that a press did not count. All of one person
+// on one request share a post, which is drawn anew.
+func (b *Bot) postRefused(ctx context.Context, e audit.Entry) error {
+	id, person := approval.ID(e.Request), e.Actor.User
+	story, err := b.Trail.Story(ctx, id)
+	if err != nil {
+		return err
+	}
+	all := refusedOf(story, person)
+	text, blocks := refusedPost(all, story, b.Mention)
+	ts, _, err := b.Posts.Joined(ctx, b.AuditChannel, id, person)
+	if err != nil {
+		return err
+	}
+	if ts != "" {
+		err = b.update(ctx, b.AuditChannel, ts, text, blocks)
+	}
+	if ts == "" || isGone(err) {
+		ts, err = b.post(ctx, b.AuditChannel, text, blocks)
+	}
+	if err != nil {
+		return err
+	}
+	return b.Posts.SetJoined(ctx, b.AuditChannel, id, person, ts, all[len(all)-1].Seq)
+}
