@@ -2,8 +2,10 @@ package bot
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/slack-go/slack"
@@ -14,9 +16,10 @@ import (
 
 // The rules of text. What people typed goes out only as plain or rich text, which has
 // no mention syntax. What keyturn writes itself may be mrkdwn; whatever foreign it
-// contains (a kid, a name, Auth0's words) is escaped, and every mrkdwn object is
-// verbatim, so that Slack parses nothing into it. Each text is cut, visibly, to what
-// its block holds.
+// contains (a kid, a name, Auth0's words) is escaped and on one line, and every mrkdwn
+// object is verbatim, so that Slack parses nothing into it. Characters that only change
+// how others are shown are shown themselves. Each text is cut, visibly, to what its
+// block holds.
 
 const (
 	maxSection = 3000 // characters of a section's text
@@ -25,10 +28,22 @@ const (
 	maxShown   = 1500 // characters of people's words on a card; the trail has them whole
 )
 
-// escape makes s harmless inside mrkdwn: without an angle bracket there is no
-// mention, link or date, and a back-tick could only end a code span of ours.
+// escape makes s harmless inside mrkdwn: without an angle bracket there is no mention,
+// link or date, a back-tick could only end a code span of ours, and a second line could
+// look like one of ours.
 func escape(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "`", "ˋ").Replace(s)
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "`", "ˋ", "\n", " ", "\r", " ").Replace(visible(s))
+}
+
+// visible shows what would otherwise turn other characters around, or be none: it could
+// make one kid or address look like another.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u200b' || r == '\ufeff') {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }
 
 // unescape undoes what Slack does to the text of a slash command.
@@ -38,12 +53,40 @@ func unescape(s string) string {
 
 // shorten cuts s to at most max characters and shows that it did.
 func shorten(s string, max int) string {
-	if utf8.RuneCountInString(s) <= max {
-		return s
+	kept, mark := fit(s, max)
+	return kept + mark
+}
+
+// shortenMarkup is shorten for mrkdwn: it leaves no half of a mention, of an entity or of
+// a code span behind.
+func shortenMarkup(s string, max int) string {
+	kept, mark := fit(s, max)
+	if mark == "" {
+		return kept
 	}
-	const mark = " … (cut here; the trail has it whole)"
-	keep := max - utf8.RuneCountInString(mark)
-	return strings.TrimSpace(string([]rune(s)[:keep])) + mark
+	for _, part := range []struct{ begin, end string }{{"<", ">"}, {"&", ";"}} {
+		if i := strings.LastIndex(kept, part.begin); i > strings.LastIndex(kept, part.end) {
+			kept = kept[:i]
+		}
+	}
+	if strings.Count(kept, "`")%2 == 1 {
+		kept = kept[:strings.LastIndex(kept, "`")]
+	}
+	return kept + mark
+}
+
+// fit returns the beginning of s that fits in max characters, with the mark that says
+// that there was more.
+func fit(s string, max int) (kept, mark string) {
+	runes := []rune(s)
+	if len(runes) <= max {
+		return s, ""
+	}
+	mark = " … (cut here; the trail has it whole)"
+	if max < 2*utf8.RuneCountInString(mark) {
+		mark = "…" // there is no room for more
+	}
+	return strings.TrimSpace(string(runes[:max-utf8.RuneCountInString(mark)])), mark
 }
 
 // content is what a message is made of. Slack is told to look for nothing in its text,
@@ -56,11 +99,11 @@ func content(text string, blocks []slack.Block) []slack.MsgOption {
 }
 
 func plain(s string, max int) *slack.TextBlockObject {
-	return slack.NewTextBlockObject(slack.PlainTextType, shorten(s, max), false, false)
+	return slack.NewTextBlockObject(slack.PlainTextType, shorten(visible(s), max), false, false)
 }
 
 func mrkdwn(s string) *slack.TextBlockObject {
-	return slack.NewTextBlockObject(slack.MarkdownType, shorten(s, maxSection), false, true)
+	return slack.NewTextBlockObject(slack.MarkdownType, shortenMarkup(s, maxSection), false, true)
 }
 
 func section(s string) *slack.SectionBlock { return slack.NewSectionBlock(mrkdwn(s), nil, nil) }
@@ -72,7 +115,7 @@ func contextLine(s string) *slack.ContextBlock { return slack.NewContextBlock(""
 func fields(pairs ...string) *slack.SectionBlock {
 	var objects []*slack.TextBlockObject
 	for i := 0; i+1 < len(pairs); i += 2 {
-		objects = append(objects, mrkdwn(shorten("*"+pairs[i]+"*\n"+pairs[i+1], maxField)))
+		objects = append(objects, mrkdwn(shortenMarkup("*"+pairs[i]+"*\n"+pairs[i+1], maxField)))
 	}
 	return slack.NewSectionBlock(nil, objects, nil)
 }
@@ -81,7 +124,7 @@ func fields(pairs ...string) *slack.SectionBlock {
 func quote(s string) *slack.RichTextBlock {
 	return slack.NewRichTextBlock("", &slack.RichTextQuote{
 		Type:     slack.RTEQuote,
-		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(shorten(s, maxShown), nil)},
+		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(shorten(visible(s), maxShown), nil)},
 	})
 }
 
@@ -89,15 +132,18 @@ func quote(s string) *slack.RichTextBlock {
 func preformatted(s string) *slack.RichTextBlock {
 	return slack.NewRichTextBlock("", &slack.RichTextPreformatted{
 		Type:     slack.RTEPreformatted,
-		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(shorten(s, maxSection), nil)},
+		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(shorten(visible(s), maxSection), nil)},
 	})
 }
 
 // link shows an address that a person typed: where it leads can be read in it.
-func link(before, url string) *slack.RichTextBlock {
+func link(before, address string) *slack.RichTextBlock {
+	if u, err := url.Parse(address); err == nil {
+		address = u.String() // in ASCII
+	}
 	return slack.NewRichTextBlock("", slack.NewRichTextSection(
 		slack.NewRichTextSectionTextElement(before, nil),
-		slack.NewRichTextSectionLinkElement(url, url, nil),
+		slack.NewRichTextSectionLinkElement(address, address, nil),
 	))
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -56,27 +55,6 @@ func TestParse(t *testing.T) {
 		if w, err := parse(text, two); !errors.As(err, &m) {
 			t.Errorf("%q was read as %+v", text, w)
 		}
-	}
-}
-
-func TestShortenShowsThatItDid(t *testing.T) {
-	for _, s := range []string{"", "short", strings.Repeat("ä", 100)} {
-		if got := shorten(s, 100); got != s {
-			t.Errorf("%q became %q", s, got)
-		}
-	}
-	got := shorten(strings.Repeat("ä", 101), 100)
-	if n := utf8.RuneCountInString(got); n > 100 || !strings.HasSuffix(got, "(cut here; the trail has it whole)") {
-		t.Errorf("%d characters: %q", n, got)
-	}
-}
-
-func TestEscapeLeavesNoMarkup(t *testing.T) {
-	if got := escape("<!here> & `x` &amp;"); got != "&lt;!here&gt; &amp; ˋxˋ &amp;amp;" {
-		t.Errorf("got %q", got)
-	}
-	if got := unescape("&amp;lt;"); got != "&lt;" {
-		t.Errorf("an escaped entity became %q", got)
 	}
 }
 

@@ -136,10 +136,15 @@ func CheckWords(reason, link string) *Refusal {
 		return nil
 	}
 	u, err := url.Parse(link)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || utf8.RuneCountInString(link) > 1000 {
+	// A name before an @, or a host in letters that look like others, hide where it leads.
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || !isPlainHost(u.Host) || utf8.RuneCountInString(link) > 1000 {
 		return &Refusal{Why: BadLink}
 	}
 	return nil
+}
+
+func isPlainHost(host string) bool {
+	return host != "" && !strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // Shown identifies the keys of a look and their roles: what a person was shown, in a
