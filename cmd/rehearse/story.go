@@ -53,7 +53,7 @@ func (s *story) play(ctx context.Context) error {
 	s.keys("The tenant's signing keys at the end")
 
 	s.title("What the audit channel has")
-	if err := s.await(ctx, func() bool { return len(s.slack.Messages(trail)) >= 6 }); err != nil {
+	if err := s.await(ctx, func() bool { return len(s.slack.Messages(trail)) >= 7 }); err != nil {
 		return fmt.Errorf("the audit channel lacks posts: %w", err)
 	}
 	for _, m := range s.slack.Messages(trail) {
