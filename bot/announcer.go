@@ -85,7 +85,7 @@ func (b *Bot) announce(ctx context.Context) {
 
 // catchUp shows what a channel lacks, until it lacks nothing.
 func (b *Bot) catchUp(ctx context.Context, channel string) {
-	for any := false; ; any = true {
+	for first := true; ; first = false {
 		more, err := b.show(ctx, channel)
 		code, no := refuses(err)
 		switch {
@@ -98,10 +98,10 @@ func (b *Bot) catchUp(ctx context.Context, channel string) {
 			b.Log.Warn().Str("channel", channel).Err(err).Msg("a channel is behind")
 			sleep(ctx, retryPosts*b.Pace)
 		case more:
-		case any:
+		case first:
+			sleep(ctx, retryPosts*b.Pace) // it is said to lack something, and nothing can be shown
 			return
 		default:
-			sleep(ctx, retryPosts*b.Pace) // it is said to lack something, and nothing can be shown
 			return
 		}
 	}
