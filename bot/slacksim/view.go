@@ -234,7 +234,10 @@ func (v *View) wire(state map[string]any) map[string]any {
 	if state == nil {
 		state = map[string]any{}
 	}
-	m := map[string]any{"previous_view_id": nil, "external_id": ""}
+	m := map[string]any{ // what the app may leave out is there all the same (recorded)
+		"previous_view_id": nil, "external_id": "", "submit": nil, "close": nil,
+		"clear_on_close": false, "notify_on_close": false,
+	}
 	maps.Copy(m, v.raw)
 	maps.Copy(m, map[string]any{
 		"id": v.ID, "hash": v.Hash, "team_id": TeamID, "app_id": AppID, "app_installed_team_id": TeamID,

@@ -218,6 +218,11 @@ func TestSubmit(t *testing.T) {
 			t.Error(diff)
 		}
 		sent := p["view"].(map[string]any)
+		for name, want := range map[string]any{"close": nil, "clear_on_close": false, "notify_on_close": false, "previous_view_id": nil} {
+			if got, there := sent[name]; !there || got != want {
+				t.Errorf("%s is %v, want %v though the app left it out", name, got, want)
+			}
+		}
 		if p["type"] != "view_submission" || sent["private_metadata"] != "meta" || sent["callback_id"] != "cb" ||
 			sent["app_installed_team_id"] != slacksim.TeamID || sent["hash"] == "" || p["user"].(map[string]any)["team_id"] != slacksim.TeamID {
 			t.Errorf("submitted %v", p)
