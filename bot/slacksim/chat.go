@@ -140,7 +140,11 @@ func (w *Workspace) updateMessage(_ *http.Request, a args) (result, error) {
 	old.Text, old.Blocks, old.Mentions = m.Text, m.Blocks, m.Mentions
 	old.Edits++
 	w.tellChange()
-	return result{"channel": c.ID, "ts": old.TS, "text": old.Text, "message": old.wire()}, nil
+	said := old.wire()
+	for _, name := range []string{"ts", "thread_ts", "subtype"} {
+		delete(said, name) // as recorded, and as Slack's types have it
+	}
+	return result{"channel": c.ID, "ts": old.TS, "text": old.Text, "message": said}, nil
 }
 
 func (w *Workspace) deleteMessage(_ *http.Request, a args) (result, error) {

@@ -53,6 +53,11 @@ func TestMessages(t *testing.T) {
 		if diff := cmp.Diff([]string{"reply", "loud"}, words(a.w.Thread("C0ROOM", ts))); diff != "" {
 			t.Errorf("thread: %s", diff)
 		}
+		update := a.call("chat.update", "application/json", "xoxb-sim", `{"channel":"C0ROOM","ts":"`+reply+`","text":"reply"}`)
+		said := map[string]any{"type": "message", "user": slacksim.BotID, "bot_id": "B0KEYTURN", "app_id": slacksim.AppID, "team": slacksim.TeamID, "text": "reply"}
+		if diff := cmp.Diff(said, update["message"]); diff != "" || update["ts"] != reply {
+			t.Errorf("the answer to an update: %v %s", update, diff)
+		}
 		if got := a.w.Messages("C0ROOM")[0]; got.Edits != 1 || got.TS != ts || got.User != slacksim.BotID {
 			t.Errorf("the first: %+v", got)
 		}
