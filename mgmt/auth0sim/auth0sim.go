@@ -44,7 +44,7 @@ type Config struct {
 	// was current before it. That Auth0 may do so is an assumption.
 	TokenLag time.Duration
 
-	Dense    bool // answer with every flag and date; otherwise sparse, as Auth0 does
+	Dense    bool // answer with every flag; otherwise sparse, as Auth0 does
 	Previous int  // how many unrevoked previously used keys there are at first
 }
 

@@ -205,8 +205,9 @@ func (k *signingKey) pkcs7() string {
 	return pemOf("PKCS7", inner)
 }
 
-// wire is the key as the API shows it: sparse as Auth0 does, or with every flag and
-// date. The form of a date that is not set, in the latter, is from a client's tests.
+// wire is the key as the API shows it: sparse as Auth0 does, or with every flag. A date
+// that is not set is left out of both: go-auth0, Auth0's own client, cannot read a list
+// that has an empty string in its place.
 func (k *signingKey) wire(dense bool) map[string]any {
 	sum := sha1.Sum(k.der)
 	thumbprint := strings.ToUpper(hex.EncodeToString(sum[:]))
@@ -226,11 +227,8 @@ func (k *signingKey) wire(dense bool) map[string]any {
 	for name, at := range map[string]time.Time{
 		"current_since": k.since, "current_until": k.until, "revoked_at": k.revokedAt,
 	} {
-		switch {
-		case !at.IsZero():
+		if !at.IsZero() {
 			m[name] = at.UTC().Format("2006-01-02T15:04:05.000Z")
-		case dense:
-			m[name] = ""
 		}
 	}
 	return m
