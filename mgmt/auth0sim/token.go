@@ -49,8 +49,10 @@ func grantOf(contentType string, body []byte) (grant, bool) {
 	return g, false
 }
 
-// token answers POST /oauth/token, for the client credentials alone. Errors have
-// OAuth's shape and, where the OpenAPI document has them, its words.
+// token answers POST /oauth/token, for the client credentials alone, which must be in
+// the body (client_secret_post): that a client which sends them in a header is told of
+// a missing client_id is an assumption. Errors have OAuth's shape and, where the OpenAPI
+// document has them, its words.
 func (t *Tenant) token(c *call) *answer {
 	g, understood := grantOf(c.r.Header.Get("Content-Type"), c.body)
 	if !understood {
