@@ -18,6 +18,10 @@ type Ack struct {
 	Sent     time.Time
 	AckedAt  time.Time // of the ack on its own socket, or else of the first; zero: none
 	OnSame   bool      // on the socket that it was sent on
+
+	// Of the socket, when the envelope was sent.
+	Newest  bool // none that was open was younger
+	Leaving bool // it had been sent a disconnect frame
 }
 
 // Counts reports whether the ack came in time, and where it is noticed.
@@ -81,7 +85,10 @@ func (w *Workspace) deliver(e envelope) (Outcome, error) {
 	id, began := w.newID("envelope-"), w.cfg.Now()
 	s := &sent{on: c, got: make(chan json.RawMessage, 1), ack: len(w.acks)}
 	w.waiting[id] = s
-	w.acks = append(w.acks, Ack{Envelope: id, Type: e.kind, Socket: c.number, Sent: began})
+	w.acks = append(w.acks, Ack{
+		Envelope: id, Type: e.kind, Socket: c.number, Sent: began,
+		Newest: c == w.sockets[len(w.sockets)-1], Leaving: c.ending != nil,
+	})
 	w.mu.Unlock()
 
 	timer := time.NewTimer(ackWindow)

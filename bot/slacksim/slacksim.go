@@ -8,8 +8,9 @@
 // It is strict where Slack is known to be: Block Kit's limits, scopes and commands as
 // the manifest says, who is in a channel, trigger ids that live 3 s and work once,
 // response URLs that work five times within half an hour, acks that count only in time,
-// below 20,480 bytes and on the socket that brought the envelope. Nothing is delivered
-// twice: Slack retries events only, and keyturn has none.
+// below 20,480 bytes and on the socket that brought the envelope, sockets that end when
+// their hello said they would. Nothing is delivered twice: Slack retries events only, and
+// keyturn has none.
 //
 // It has no rate limits but those that Fault sets, no events, no files, no threads for
 // commands, no Enterprise Grid, no Home, and a view_closed is not sent. The history of a
@@ -77,10 +78,14 @@ type Workspace struct {
 	triggers  map[string]*trigger
 	urls      map[string]*responseURL
 	tickets   map[string]bool
-	sockets   []*conn        // those that may get an envelope
+	sockets   []*conn        // those that may get an envelope, the youngest last
 	open      map[*conn]bool // those whose connection stands, closed or not
 	joined    int            // sockets so far
-	turn      int            // which socket gets the next envelope
+	ghosts    int
+	lifetime  time.Duration // of sockets to come
+	alone     time.Time     // since when there is no socket; zero: there is, or was none yet
+	longest   time.Duration // gap that is over
+	turn      int           // which socket gets the next envelope
 	waiting   map[string]*sent
 	faults    []*Fault
 	history   []Call
@@ -166,7 +171,7 @@ func New(cfg Config) (*Workspace, error) {
 		people: map[string]Person{}, channels: map[string]*Channel{}, groups: map[string][]string{},
 		messages: map[string][]*Message{}, views: map[string][]*View{},
 		triggers: map[string]*trigger{}, urls: map[string]*responseURL{}, tickets: map[string]bool{},
-		open: map[*conn]bool{}, waiting: map[string]*sent{}, changed: make(chan struct{}),
+		open: map[*conn]bool{}, lifetime: lifetime, waiting: map[string]*sent{}, changed: make(chan struct{}),
 	}
 	w.AddPerson(Person{ID: BotID, Name: "keyturn", Bot: true})
 	w.server = &http.Server{Handler: w}
