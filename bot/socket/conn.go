@@ -147,7 +147,7 @@ func (c *conn) greet(f frame, at time.Time) {
 	c.mu.Unlock()
 	if first {
 		c.s.cfg.Report(Status{
-			State: Connected, Connections: f.Connections.v, Lifetime: f.lifetime(), App: f.Info.v.App,
+			State: Connected, Connections: f.Connections, Lifetime: f.Lifetime, App: f.App,
 		})
 		close(c.greeted)
 	}
@@ -224,18 +224,18 @@ func (c *conn) read(handling context.Context) {
 func (c *conn) take(handling context.Context, b []byte, at time.Time) {
 	f, err := decode(b)
 	if err != nil {
-		c.s.cfg.Report(Status{State: Undecodable, Envelope: f.Envelope.v, Err: err})
-		if f.Envelope.v != "" {
+		c.s.cfg.Report(Status{State: Undecodable, Envelope: f.Envelope, Err: err})
+		if f.Envelope != "" {
 			// Acknowledged all the same: an event would only be sent again as it is.
 			c.start(handling, f, at, func(context.Context, Envelope) (any, error) { return nil, nil })
 		}
 		return
 	}
-	switch f.Type.v {
+	switch f.Type {
 	case "hello":
 		c.greet(f, at)
 	case "disconnect":
-		why := disconnected(f.Reason.v)
+		why := disconnected(f.Reason)
 		c.leave(why)
 		if errors.Is(why, errTooMany) {
 			c.retire() // its successor is a while away, and it is one of the too many
@@ -251,7 +251,7 @@ func (c *conn) start(handling context.Context, f frame, at time.Time, h Handler)
 	err := c.begin(ctx)
 	if err != nil {
 		cancel()
-		c.s.cfg.Report(Status{State: Unacknowledged, Envelope: f.Envelope.v, Err: err})
+		c.s.cfg.Report(Status{State: Unacknowledged, Envelope: f.Envelope, Err: err})
 		return
 	}
 	go func() {
@@ -259,13 +259,13 @@ func (c *conn) start(handling context.Context, f frame, at time.Time, h Handler)
 		defer cancel()
 		payload, err := call(ctx, h, f.envelope(at))
 		if err != nil {
-			c.s.cfg.Report(Status{State: Unacknowledged, Envelope: f.Envelope.v, Err: err})
+			c.s.cfg.Report(Status{State: Unacknowledged, Envelope: f.Envelope, Err: err})
 			return
 		}
-		if !f.Accepts.v {
+		if !f.Accepts {
 			payload = nil
 		}
-		c.ack(f.Envelope.v, payload)
+		c.ack(f.Envelope, payload)
 	}()
 }
 

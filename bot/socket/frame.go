@@ -9,51 +9,65 @@ import (
 	"time"
 )
 
-// frame is what Slack sends: a hello, a disconnect, or an envelope. A field of another
-// type than Slack documents is as if it were absent, so that a press is not lost over
-// one that nobody asked for.
+// frame is what Slack sends: a hello, a disconnect, or an envelope.
 type frame struct {
-	Type     lenient[string] `json:"type"`
-	Envelope lenient[string] `json:"envelope_id"`
+	Type     string
+	Envelope string // the id
 
 	// of an envelope
-	Payload      json.RawMessage `json:"payload"`
-	Accepts      lenient[bool]   `json:"accepts_response_payload"`
-	RetryAttempt lenient[int]    `json:"retry_attempt"`
-	RetryReason  lenient[string] `json:"retry_reason"`
+	Payload      json.RawMessage
+	Accepts      bool
+	RetryAttempt int
+	RetryReason  string
 
 	// of a disconnect
-	Reason lenient[string] `json:"reason"`
+	Reason string
 
 	// of a hello
-	Connections lenient[int] `json:"num_connections"`
-	Debug       lenient[struct {
-		Lifetime float64 `json:"approximate_connection_time"` // seconds
-	}] `json:"debug_info"`
-	Info lenient[struct {
-		App string `json:"app_id"`
-	}] `json:"connection_info"`
+	Connections int
+	Lifetime    time.Duration // 0: none was told, or none that makes sense
+	App         string
 }
 
-// lenient is a value that stays zero where the JSON is of another type.
-type lenient[T any] struct{ v T }
+const (
+	maxID       = 200                 // bytes of an envelope's id; Slack's are of 36
+	maxLifetime = 30 * 24 * time.Hour // Slack's are of 5 hours
+)
 
-func (l *lenient[T]) UnmarshalJSON(b []byte) error {
-	var v T
-	if json.Unmarshal(b, &v) == nil {
-		l.v = v
+// read takes what is known out of a frame's members.
+func read(m map[string]json.RawMessage) frame {
+	f := frame{
+		Type: field[string](m, "type"), Envelope: field[string](m, "envelope_id"),
+		Payload: m["payload"], Accepts: field[bool](m, "accepts_response_payload"),
+		RetryAttempt: field[int](m, "retry_attempt"), RetryReason: field[string](m, "retry_reason"),
+		Reason: field[string](m, "reason"), Connections: field[int](m, "num_connections"),
 	}
-	return nil
+	if len(f.Envelope) > maxID {
+		f.Envelope = "" // its ack might be too large to be noticed
+	}
+	debug := field[map[string]json.RawMessage](m, "debug_info")
+	seconds := field[float64](debug, "approximate_connection_time")
+	if seconds > 0 && seconds <= maxLifetime.Seconds() {
+		f.Lifetime = time.Duration(seconds * float64(time.Second))
+	}
+	f.App = field[string](field[map[string]json.RawMessage](m, "connection_info"), "app_id")
+	return f
 }
 
-func (f frame) lifetime() time.Duration {
-	return time.Duration(f.Debug.v.Lifetime * float64(time.Second))
+// field is one member of an object. One of another type than Slack documents is as if
+// it were absent, so that a press is not lost over one that nobody asked for.
+func field[T any](m map[string]json.RawMessage, name string) (v T) {
+	var zero T
+	if json.Unmarshal(m[name], &v) != nil {
+		return zero
+	}
+	return v
 }
 
 func (f frame) envelope(at time.Time) Envelope {
 	return Envelope{
-		ID: f.Envelope.v, Type: f.Type.v, Payload: f.Payload, AcceptsPayload: f.Accepts.v,
-		RetryAttempt: f.RetryAttempt.v, RetryReason: f.RetryReason.v, Received: at,
+		ID: f.Envelope, Type: f.Type, Payload: f.Payload, AcceptsPayload: f.Accepts,
+		RetryAttempt: f.RetryAttempt, RetryReason: f.RetryReason, Received: at,
 	}
 }
 
@@ -66,18 +80,21 @@ var envelopeID = regexp.MustCompile(`"envelope_id"\s*:\s*"([A-Za-z0-9_.:-]{1,200
 // could be found in what came.
 func decode(b []byte) (frame, error) {
 	var f frame
-	err := json.Unmarshal(b, &f)
+	var members map[string]json.RawMessage
+	err := json.Unmarshal(b, &members)
+	if err == nil {
+		f = read(members)
+	}
 	switch {
 	case err != nil:
-		f = frame{}
 		if found := envelopeID.FindSubmatch(b); found != nil {
-			f.Envelope.v = string(found[1])
+			f.Envelope = string(found[1])
 		}
-	case f.Type.v == "hello", f.Type.v == "disconnect":
-	case f.Type.v == "":
+	case f.Type == "hello", f.Type == "disconnect":
+	case f.Type == "":
 		err = errors.New("it has no type")
-	case f.Envelope.v == "":
-		err = fmt.Errorf("it is of type %.40q and has no envelope_id", f.Type.v)
+	case f.Envelope == "":
+		err = fmt.Errorf("it is of type %.40q and has no envelope_id", f.Type)
 	}
 	if err != nil {
 		return f, fmt.Errorf("decoding a frame of %d bytes: %w", len(b), err)
