@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -18,7 +17,7 @@ var (
 )
 
 // conn is one connection. Its reader gives each envelope to a goroutine of its own,
-// which writes the ack here and nowhere else.
+// which writes the ack here and nowhere else (envelope.go).
 //
 // It goes one way: greeted, left (a successor is wanted), retired (the successor is
 // there), and the end. It can be left, or die, at any point of it.
@@ -243,114 +242,6 @@ func (c *conn) take(handling context.Context, b []byte, at time.Time) {
 	default:
 		c.start(handling, f, at, c.handler)
 	}
-}
-
-// start gives an envelope to h, and acknowledges it with what that says.
-func (c *conn) start(handling context.Context, f frame, at time.Time, h Handler) {
-	ctx, cancel := context.WithDeadline(handling, at.Add(ackWindow))
-	err := c.begin(ctx)
-	if err != nil {
-		cancel()
-		c.s.cfg.Report(Status{State: Unacknowledged, Envelope: f.Envelope, Err: err})
-		return
-	}
-	go func() {
-		defer c.end()
-		defer cancel()
-		payload, err := call(ctx, h, f.envelope(at))
-		if err != nil {
-			c.s.cfg.Report(Status{State: Unacknowledged, Envelope: f.Envelope, Err: err})
-			return
-		}
-		if !f.Accepts {
-			payload = nil
-		}
-		c.ack(f.Envelope, payload)
-	}()
-}
-
-// begin counts one more envelope in. It waits for its turn until ctx ends.
-func (c *conn) begin(ctx context.Context) error {
-	select {
-	case c.s.handled <- struct{}{}:
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return errClosing
-		}
-		return errFull
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.shut {
-		<-c.s.handled
-		return errClosing
-	}
-	c.running++
-	return nil
-}
-
-func (c *conn) end() {
-	<-c.s.handled
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.running--
-	if c.running == 0 && c.settled != nil {
-		c.shut = true
-		close(c.settled)
-		c.settled = nil
-	}
-}
-
-// settle waits until nothing is being handled, for d at the most. From then on no
-// further envelope is: until then one that still comes in has its chance.
-func (c *conn) settle(d time.Duration) {
-	c.mu.Lock()
-	if c.running == 0 {
-		c.shut = true
-		c.mu.Unlock()
-		return
-	}
-	settled := make(chan struct{})
-	c.settled = settled
-	c.mu.Unlock()
-	wait(d, settled)
-	c.mu.Lock()
-	c.shut, c.settled = true, nil
-	c.mu.Unlock()
-}
-
-// call asks the handler. A panic in it is an error, so that one odd envelope does not
-// stop the presses of everybody else.
-func call(ctx context.Context, h Handler, e Envelope) (payload any, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the handler panicked: %v\n%s", r, debug.Stack())
-		}
-	}()
-	return h(ctx, e)
-}
-
-// ack writes an ack on this connection. If that is gone, so is the ack: Slack takes
-// it from no other.
-func (c *conn) ack(envelope string, payload any) {
-	b, err := encode(envelope, payload)
-	if err != nil {
-		c.s.cfg.Report(Status{State: AckCut, Envelope: envelope, Err: err})
-	}
-	c.writing <- struct{}{}
-	c.ws.SetWriteDeadline(time.Now().Add(ackWindow))
-	err = c.ws.WriteMessage(websocket.TextMessage, b)
-	<-c.writing
-	switch {
-	case err != nil:
-		err = fmt.Errorf("writing an ack: %w", err)
-		c.fail(err)
-	case c.isDead():
-		err = c.reason() // written, but hardly to anybody
-	default:
-		return
-	}
-	c.s.cfg.Report(Status{State: AckLost, Envelope: envelope, Err: err})
 }
 
 // wait waits for done to be closed, for d at the most.

@@ -2,11 +2,11 @@
 // to a handler once, and acknowledges it on the connection that brought it. It never
 // looks into a payload, never acknowledges what its handler refused, and never logs.
 //
-// Serve is a small loop above connections. Each connection (conn.go) reads, pings,
-// acknowledges and closes by itself. When Slack asks for a reconnect, the loop opens
-// a successor while the old connection is still read and acknowledged, and lets the
-// old one go some time after the successor's hello: nothing falls between them. When
-// a connection is found dead, the loop just opens another.
+// Serve is a small loop above connections. Each connection (conn.go) reads, pings and
+// closes by itself, and acknowledges what it brought (envelope.go). When Slack asks for
+// a reconnect, the loop opens a successor while the old connection is still read and
+// acknowledged, and lets the old one go some time after the successor's hello: nothing
+// falls between them. When a connection is found dead, the loop just opens another.
 //
 // How long the loop waits before it opens one (backoff.go) grows with each connection
 // that did not last, whether it failed at the start or said hello first: a server that
@@ -19,7 +19,6 @@ package socket
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -52,31 +51,6 @@ const (
 	// maxHandled bounds how many envelopes are handled at once, over all connections.
 	maxHandled = 256
 )
-
-// Envelope is one delivery of Slack's.
-type Envelope struct {
-	ID             string
-	Type           string // slash_commands, interactive, events_api, or a newer one
-	Payload        json.RawMessage
-	AcceptsPayload bool      // whether the ack may bear a payload
-	RetryAttempt   int       // 1 to 3 when Slack delivers an event again, otherwise 0
-	RetryReason    string    // set with RetryAttempt
-	Received       time.Time // when its last byte was read
-}
-
-// Handler returns what to acknowledge an envelope with: a payload, or nil for a bare
-// ack. A payload is sent only where the envelope accepts one. With an error the
-// envelope is not acknowledged, and Slack shows the person that nothing came of it;
-// a panic counts as an error.
-//
-// Each envelope is handled in a goroutine of its own, 256 at once at the most. Beyond
-// that reading waits, at most until the ack of the waiting envelope would come too
-// late, and then that one is not acknowledged.
-//
-// ctx ends 3 s after the envelope was read, when an ack would come too late, or with
-// the grace that Serve gives when it is stopped; not at the stop itself. A handler has
-// to return then: Serve does not wait for one that goes on.
-type Handler func(ctx context.Context, e Envelope) (payload any, err error)
 
 // Config is what a socket is made of.
 type Config struct {
