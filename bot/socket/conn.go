@@ -38,7 +38,7 @@ type conn struct {
 	ended   time.Time     // when the connection was left; zero: not yet
 	why     error         // set with ended
 	dead    bool          // nothing is to be expected of it any more
-	running int           // envelopes that are being handled
+	running int           // envelopes that were read and have no end yet
 	shut    bool          // no further envelope is handled
 	settled chan struct{} // closed with shut, once running is 0; nil: nobody waits
 }
@@ -206,6 +206,8 @@ func (c *conn) read(handling context.Context) {
 	pong := c.ws.PingHandler() // answers with a pong; a control frame may be written beside an ack
 	c.ws.SetPingHandler(func(data string) error { alive(); return pong(data) })
 	c.ws.SetPongHandler(func(string) error { alive(); return nil })
+	// Slack's Close frame is answered after the acks that are due, not here.
+	c.ws.SetCloseHandler(func(int, string) error { return nil })
 	for {
 		kind, b, err := c.ws.ReadMessage()
 		if err != nil {

@@ -214,6 +214,52 @@ func TestEndWithoutAnswer(t *testing.T) {
 	})
 }
 
+// Slack may close a connection while its last envelopes are handled. It can still read
+// then, so they are acknowledged before the Close frame is answered.
+func TestSlackClosesDuringHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := serve(t, setup{}, func(context.Context, Envelope) (any, error) {
+			time.Sleep(time.Second)
+			return nil, nil
+		})
+		p := r.greeted()
+		p.deliver("e1", "interactive", false)
+		words := websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
+		if err := p.ws.WriteControl(websocket.CloseMessage, words, time.Now().Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if r.socket.Connected() {
+			t.Error("connected, though Slack closed the connection")
+		}
+		p.acked("e1")
+		p.closedInOrder()
+	})
+}
+
+// An envelope that waits for its turn, because others fill the house, keeps its
+// connection open as one that is being handled does.
+func TestCloseWhileAnEnvelopeWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := serve(t, setup{}, func(_ context.Context, e Envelope) (any, error) {
+			if e.Type == "slow" {
+				time.Sleep(2 * time.Second)
+			}
+			return nil, nil
+		})
+		old := r.greeted()
+		old.disconnect("warning")
+		next := r.greeted()
+		time.Sleep(drainTime - time.Second)
+		for i := range maxHandled {
+			next.deliver(fmt.Sprint("s", i), "slow", false)
+		}
+		synctest.Wait()
+		old.works("e1")
+		old.closedInOrder()
+	})
+}
+
 // What comes in behind our Close frame cannot be acknowledged any more, so it is not
 // handled either.
 func TestDeliveryBehindTheClose(t *testing.T) {

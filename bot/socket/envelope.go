@@ -47,6 +47,7 @@ func (c *conn) start(handling context.Context, f frame, at time.Time, h Handler)
 	}
 	go func() {
 		defer c.end()
+		defer func() { <-c.s.handled }()
 		defer cancel()
 		payload, err := call(ctx, h, f.envelope(at))
 		if err != nil {
@@ -60,28 +61,29 @@ func (c *conn) start(handling context.Context, f frame, at time.Time, h Handler)
 	}()
 }
 
-// begin counts one more envelope in. It waits for its turn until ctx ends.
+// begin counts one more envelope in, and waits for its turn until ctx ends.
 func (c *conn) begin(ctx context.Context) error {
+	c.mu.Lock()
+	if c.shut {
+		c.mu.Unlock()
+		return errClosing
+	}
+	c.running++
+	c.mu.Unlock()
 	select {
 	case c.s.handled <- struct{}{}:
+		return nil
 	case <-ctx.Done():
+		c.end()
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return errClosing
 		}
 		return errFull
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.shut {
-		<-c.s.handled
-		return errClosing
-	}
-	c.running++
-	return nil
 }
 
+// end counts an envelope out.
 func (c *conn) end() {
-	<-c.s.handled
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running--

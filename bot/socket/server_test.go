@@ -189,6 +189,13 @@ func (p *peer) deliver(id, kind string, accepts bool) {
 		id, kind, accepts))
 }
 
+// works delivers an envelope and takes its ack.
+func (p *peer) works(id string) {
+	p.t.Helper()
+	p.deliver(id, "interactive", false)
+	p.acked(id)
+}
+
 // disconnect sends a disconnect frame.
 func (p *peer) disconnect(reason string) {
 	p.t.Helper()
