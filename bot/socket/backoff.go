@@ -10,8 +10,9 @@ const (
 	shortest = 100 * time.Millisecond
 	longest  = 30 * time.Second
 	// stable is how long a connection must have been good for before the next is opened
-	// without regard to those before it.
-	stable = 60 * time.Second
+	// without regard to those before it: one in 10 s is no storm (Slack allows 50 a
+	// minute), and every wait is one in which a press may find nobody.
+	stable = 10 * time.Second
 	// tooManyWait is waited at least after too_many_websockets: the connections that are
 	// too many have to go first.
 	tooManyWait = 30 * time.Second

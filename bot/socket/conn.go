@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -25,14 +26,19 @@ type conn struct {
 	s       *Socket
 	ws      *websocket.Conn
 	handler Handler
+	stop    context.CancelCauseFunc // ends Serve
 
-	greeted chan struct{} // closed at the hello
+	greeted chan struct{} // closed at the hello, with lifetime set
 	left    chan struct{} // closed when a successor is wanted
-	retired chan struct{} // closed when the drain may begin
+	retired chan struct{} // closed when the successor is there
+	ending  chan struct{} // closed when Slack is about to end it, or should have
 	closed  chan struct{} // closed when the reader has ended
 	writing chan struct{} // held by whoever writes an ack
 
-	once    sync.Once // closes retired
+	retire   func() // closes retired
+	expire   func() // closes ending
+	lifetime time.Duration
+
 	mu      sync.Mutex
 	hello   time.Time     // when it came; zero: not yet
 	ended   time.Time     // when the connection was left; zero: not yet
@@ -43,12 +49,16 @@ type conn struct {
 	settled chan struct{} // closed with shut, once running is 0; nil: nobody waits
 }
 
-func newConn(s *Socket, ws *websocket.Conn, h Handler) *conn {
-	return &conn{
-		s: s, ws: ws, handler: h,
+func newConn(s *Socket, ws *websocket.Conn, h Handler, stop context.CancelCauseFunc) *conn {
+	c := &conn{
+		s: s, ws: ws, handler: h, stop: stop,
 		greeted: make(chan struct{}), left: make(chan struct{}), retired: make(chan struct{}),
-		closed: make(chan struct{}), writing: make(chan struct{}, 1),
+		ending: make(chan struct{}), closed: make(chan struct{}), writing: make(chan struct{}, 1),
 	}
+	c.retire = sync.OnceFunc(func() { close(c.retired) })
+	c.expire = sync.OnceFunc(func() { close(c.ending) })
+	s.add(c)
+	return c
 }
 
 // run serves the connection until it is over: because ctx ended, it was left and then
@@ -60,6 +70,7 @@ func (c *conn) run(ctx context.Context) {
 	var own sync.WaitGroup
 	own.Go(func() { c.read(handling) })
 	own.Go(c.ping)
+	own.Go(c.age)
 	select {
 	case <-ctx.Done():
 	case <-c.left:
@@ -77,36 +88,68 @@ func (c *conn) run(ctx context.Context) {
 	c.ws.Close()
 	own.Wait()
 	c.settle(closeWait) // what was stuck in a write is free now
+	c.s.remove(c)
 	c.s.cfg.Report(Status{State: Disconnected, Err: c.reason()})
 }
 
-// drain reads on until Slack closes the connection, or for a while after a successor
-// is there: Slack may still deliver here what was on its way.
+// drain reads on for as long as Slack may deliver here. The end is Slack's to make: to
+// what meets our Close frame on its way no ack can be written. Only where Slack does
+// not make it, the drain is over drainTime after the successor is there and Slack said
+// that it ends this one, or should have ended it; and not while it is the only one that
+// presses come by.
 func (c *conn) drain(ctx context.Context) {
 	if c.isDead() {
 		return
 	}
 	c.s.cfg.Report(Status{State: Leaving, Err: c.reason()})
-	select {
-	case <-c.closed:
-	case <-ctx.Done():
-	case <-c.retired:
-		ctx, cancel := context.WithTimeout(ctx, drainTime)
-		defer cancel()
+	for _, first := range []<-chan struct{}{c.retired, c.ending} {
 		select {
+		case <-first:
 		case <-c.closed:
+			return
 		case <-ctx.Done():
+			return
+		}
+	}
+	for alone := true; alone; alone = !c.s.live(c) {
+		select {
+		case <-time.After(drainTime):
+		case <-c.closed:
+			return
+		case <-ctx.Done():
+			return
 		}
 	}
 }
 
-// retire lets the drain of a connection that is left come to an end.
-func (c *conn) retire() { c.once.Do(func() { close(c.retired) }) }
+// age asks for a successor before the life time is over that the hello told, and lets
+// the drain come to an end after it.
+func (c *conn) age() {
+	select {
+	case <-c.greeted:
+	case <-c.closed:
+		return
+	}
+	if c.lifetime < shortestLife {
+		return
+	}
+	tenth := c.lifetime / 10
+	early := 8*tenth + rand.N(tenth)
+	if !wait(early, c.closed) {
+		return
+	}
+	c.leave(fmt.Errorf("%v of its life time of %v are over", early.Round(time.Second), c.lifetime))
+	if wait(c.lifetime-early, c.closed) {
+		c.expire()
+	}
+}
 
-// leave records why a successor is wanted. Only the first reason counts.
+// leave records why a successor is wanted. Only the first reason counts. Without a
+// hello it is die: nothing is delivered yet, and it may be one of too many.
 func (c *conn) leave(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.dead = c.dead || c.hello.IsZero()
 	c.leaveLocked(why)
 }
 
@@ -122,7 +165,7 @@ func (c *conn) die(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dead = true
-	c.s.setLive(c, false)
+	c.s.mark(c, false)
 	c.leaveLocked(why)
 }
 
@@ -139,15 +182,17 @@ func (c *conn) fail(why error) {
 func (c *conn) greet(f frame, at time.Time) {
 	c.mu.Lock()
 	first := !c.dead && c.hello.IsZero()
+	held := 0
 	if first {
 		c.hello = at
-		c.s.setLive(c, true)
+		held = c.s.mark(c, true)
 	}
 	c.mu.Unlock()
 	if first {
 		c.s.cfg.Report(Status{
-			State: Connected, Connections: f.Connections, Lifetime: f.Lifetime, App: f.App,
+			State: Connected, Connections: f.Connections, Held: held, Lifetime: f.Lifetime, App: f.App,
 		})
+		c.lifetime = f.Lifetime
 		close(c.greeted)
 	}
 }
@@ -181,17 +226,10 @@ func (c *conn) lasted() time.Duration {
 // ping keeps the connection from looking idle, and asks for the sign of life that the
 // reader waits for.
 func (c *conn) ping() {
-	ticker := time.NewTicker(pingEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(ackWindow))
-			if err != nil {
-				c.fail(fmt.Errorf("writing a ping: %w", err))
-				return
-			}
-		case <-c.closed:
+	for wait(pingEvery, c.closed) {
+		err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(ackWindow))
+		if err != nil {
+			c.fail(fmt.Errorf("writing a ping: %w", err))
 			return
 		}
 	}
@@ -237,21 +275,26 @@ func (c *conn) take(handling context.Context, b []byte, at time.Time) {
 		c.greet(f, at)
 	case "disconnect":
 		why := disconnected(f.Reason)
-		c.leave(why)
-		if errors.Is(why, errTooMany) {
-			c.retire() // its successor is a while away, and it is one of the too many
+		var permanent *PermanentError
+		if errors.As(why, &permanent) {
+			c.stop(permanent) // whatever else this connection was left for
 		}
+		c.leave(why)
+		c.expire()
 	default:
 		c.start(handling, f, at, c.handler)
 	}
 }
 
-// wait waits for done to be closed, for d at the most.
-func wait(d time.Duration, done <-chan struct{}) {
+// wait waits for done to be closed, for d at the most, and reports whether the whole
+// of d went by.
+func wait(d time.Duration, done <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-done:
+		return false
 	case <-timer.C:
+		return true
 	}
 }

@@ -52,62 +52,6 @@ func TestStuckWriteWhileLeaving(t *testing.T) {
 	})
 }
 
-func TestDeadMan(t *testing.T) {
-	for name, tt := range map[string]struct {
-		silent bool          // Slack answers no ping of ours
-		pings  time.Duration // how often Slack pings; 0: never
-		dead   bool
-	}{
-		"answers":                         {},
-		"answers and pings":               {pings: 10 * time.Second},
-		"answers and pings rarely":        {pings: 30 * time.Second},
-		"only pings":                      {silent: true, pings: 10 * time.Second},
-		"nothing":                         {silent: true, dead: true},
-		"only a ping that comes too late": {silent: true, pings: 30 * time.Second, dead: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := serve(t, setup{silent: tt.silent}, bare)
-				p := r.greeted()
-				began := time.Now()
-				if tt.pings > 0 {
-					stop := make(chan struct{})
-					defer close(stop)
-					go func() {
-						tick := time.NewTicker(tt.pings)
-						defer tick.Stop()
-						for {
-							select {
-							case <-tick.C:
-								p.ws.WriteControl(websocket.PingMessage, []byte("Ping from applink-1"), time.Now().Add(time.Second))
-							case <-stop:
-								return
-							}
-						}
-					}()
-				}
-				time.Sleep(15 * time.Second)
-				if !r.socket.Connected() {
-					t.Fatalf("dead after %v", time.Since(began))
-				}
-				time.Sleep(10 * time.Second)
-				synctest.Wait()
-				if got := !r.socket.Connected(); got != tt.dead {
-					t.Fatalf("25 s after the last frame, dead is %v, want %v", got, tt.dead)
-				}
-				if tt.dead {
-					r.greeted().deliver("e1", "interactive", false)
-					return
-				}
-				time.Sleep(time.Hour)
-				if n := len(r.opens()); n != 1 || !r.socket.Connected() {
-					t.Errorf("after an hour %d connections were opened, want 1", n)
-				}
-			})
-		})
-	}
-}
-
 // The end does not cut short what was being handled, takes what still comes in
 // meanwhile, and sends the Close frame after the acks.
 func TestEndDuringHandler(t *testing.T) {

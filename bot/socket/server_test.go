@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ type setup struct {
 	url    string                  // that it answers with
 	deaf   bool                    // reads nothing
 	silent bool                    // reads, but answers no ping
+	late   func() time.Duration    // by how much a ping is answered late; nil: not at all
+	pings  time.Duration           // how often Slack pings; 0: never
 	dial   func(net.Conn) net.Conn // wraps the client's end
 	raw    bool                    // takes connections and never answers the handshake
 	status int                     // answers the handshake with this, if not 0
@@ -61,10 +64,22 @@ func serve(t *testing.T, set setup, h Handler) *rig {
 			return
 		}
 		p := &peer{t: t, ws: ws, texts: make(chan string, 1000), gone: make(chan error, 1)}
-		if set.silent {
-			ws.SetPingHandler(func(string) error { return nil })
+		ws.SetPingHandler(func(words string) error {
+			if set.silent || p.stalled.Load() {
+				return nil
+			}
+			late := time.Duration(0)
+			if set.late != nil {
+				late = set.late()
+			}
+			time.AfterFunc(late, func() { p.control(websocket.PongMessage, words) })
+			return nil
+		})
+		stop := make(chan struct{})
+		if set.pings > 0 {
+			go p.ping(set.pings, stop)
 		}
-		t.Cleanup(func() { ws.Close() })
+		t.Cleanup(func() { close(stop); ws.Close() })
 		if !set.deaf {
 			go p.read()
 		}
@@ -158,10 +173,23 @@ func (r *rig) ended() error { r.t.Helper(); return receive(r.t, r.result, "the e
 
 // peer is Slack's end of one connection.
 type peer struct {
-	t     *testing.T
-	ws    *websocket.Conn
-	texts chan string
-	gone  chan error // what reading ended with
+	t       *testing.T
+	ws      *websocket.Conn
+	texts   chan string
+	gone    chan error  // what reading ended with
+	stalled atomic.Bool // open but dead: nothing is sent any more
+}
+
+func (p *peer) control(kind int, words string) {
+	if !p.stalled.Load() {
+		p.ws.WriteControl(kind, []byte(words), time.Now().Add(time.Second))
+	}
+}
+
+func (p *peer) ping(every time.Duration, stop <-chan struct{}) {
+	for wait(every, stop) {
+		p.control(websocket.PingMessage, "Ping from applink-1")
+	}
 }
 
 func (p *peer) read() {
@@ -180,6 +208,12 @@ func (p *peer) send(frame string) {
 	if err := p.ws.WriteMessage(websocket.TextMessage, []byte(frame)); err != nil {
 		p.t.Fatalf("sending %.60q: %v", frame, err)
 	}
+}
+
+// greet sends a hello that tells a life time, as JSON has it.
+func (p *peer) greet(lifetime string) {
+	p.t.Helper()
+	p.send(`{"type":"hello","num_connections":1,"debug_info":{"approximate_connection_time":` + lifetime + `}}`)
 }
 
 // deliver sends an envelope.

@@ -3,10 +3,12 @@
 // looks into a payload, never acknowledges what its handler refused, and never logs.
 //
 // Serve is a small loop above connections. Each connection (conn.go) reads, pings and
-// closes by itself, and acknowledges what it brought (envelope.go). When Slack asks for
-// a reconnect, the loop opens a successor while the old connection is still read and
-// acknowledged, and lets the old one go some time after the successor's hello: nothing
-// falls between them. When a connection is found dead, the loop just opens another.
+// closes by itself, and acknowledges what it brought (envelope.go). When Slack says that
+// it will end a connection, or most of the life time is over that its hello told, the
+// loop opens a successor. The old one is read and acknowledged meanwhile, and after the
+// successor's hello for as long as Slack keeps it open, within reason: nothing falls
+// between them. Where no successor can be had the old one goes on. When a connection is
+// found dead, the loop just opens another.
 //
 // How long the loop waits before it opens one (backoff.go) grows with each connection
 // that did not last, whether it failed at the start or said hello first: a server that
@@ -14,7 +16,8 @@
 //
 // Slack delivers presses and commands once and never again (facts: only events are
 // retried), and goes on delivering for hours to a connection whose end it did not
-// notice, up to ten of them: so each connection that is left gets a Close frame.
+// notice, up to ten of them: so each connection that is left gets a Close frame. Status
+// tells how many connections Slack counts, and how many of them are ours.
 package socket
 
 import (
@@ -40,8 +43,15 @@ const (
 	// in its first 10 s, and nothing came in the 15 s after that. Slack's own pings
 	// alone would not do: they come every 10 s, or 30 s (facts: both were seen).
 	deadAfter = pingEvery + 15*time.Second
-	drainTime = 10 * time.Second // how long the old connection is read beside its successor
-	closeWait = time.Second      // Slack does not end the TCP connection by itself
+	// drainTime is how long Slack has to close a connection that it said it ends: thrice
+	// what it needs (facts: about 10 s), and longer than it takes to find the successor
+	// dead.
+	drainTime = deadAfter + 5*time.Second
+	closeWait = time.Second // Slack does not end the TCP connection by itself
+	// shortestLife is the shortest life time that is heeded. Assumption: a shorter one is
+	// a mistake (facts: 6 min is the shortest that Slack gives, and 5 h the usual). Then,
+	// and without one, the successor comes when Slack says so.
+	shortestLife = time.Minute
 
 	// maxFrame bounds what is read at once. A modal may have 250 KB, and what was typed
 	// into it comes on top; beyond this the connection is given up.
@@ -71,8 +81,8 @@ type Socket struct {
 	cfg     Config
 	handled chan struct{} // one for each envelope that is being handled
 
-	mu   sync.Mutex
-	live map[*conn]bool // those with a hello that are not known dead
+	mu    sync.Mutex
+	conns map[*conn]bool // all that are open; true: has its hello and is not known dead
 }
 
 // New returns a socket that is not connected yet.
@@ -80,24 +90,29 @@ func New(cfg Config) *Socket {
 	if cfg.Report == nil {
 		cfg.Report = func(Status) {}
 	}
-	return &Socket{cfg: cfg, handled: make(chan struct{}, maxHandled), live: map[*conn]bool{}}
+	return &Socket{cfg: cfg, handled: make(chan struct{}, maxHandled), conns: map[*conn]bool{}}
 }
 
 // Serve delivers envelopes to h until ctx ends, and returns nil then: after handlers
 // that still ran had up to 3 s to return, what they returned was acknowledged, and
-// each connection got its Close frame. It returns a *PermanentError where trying
-// again cannot help. It is to be called once at a time.
+// each connection got its Close frame. It returns a *PermanentError, in the same good
+// order, where trying again cannot help. It is to be called once at a time.
 func (s *Socket) Serve(ctx context.Context, h Handler) error {
 	var conns sync.WaitGroup
 	defer conns.Wait()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var (
-		gaps backoff
-		old  *conn // read until its successor is there
+		gaps      backoff
+		old       *conn // read until its successor is there
+		permanent *PermanentError
 	)
-	for {
-		c, err := s.connect(ctx, h, &conns)
+	for ctx.Err() == nil {
+		c, err := s.connect(ctx, func(ws *websocket.Conn) *conn {
+			c := newConn(s, ws, h, stop)
+			conns.Go(func() { c.run(ctx) })
+			return c
+		})
 		if err == nil {
 			if old != nil {
 				old.retire()
@@ -105,29 +120,28 @@ func (s *Socket) Serve(ctx context.Context, h Handler) error {
 			old = c
 			select {
 			case <-c.left:
-				err = c.reason()
 			case <-ctx.Done():
 			}
+			err = c.reason()
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		var permanent *PermanentError
 		if errors.As(err, &permanent) {
-			return permanent
+			stop(permanent)
 		}
-		wait := gaps.next(c.lasted(), err)
-		s.cfg.Report(Status{State: Waiting, Err: err, Wait: wait})
-		if !sleep(ctx, wait) {
-			return nil
+		if ctx.Err() == nil {
+			pause := gaps.next(c.lasted(), err)
+			s.cfg.Report(Status{State: Waiting, Err: err, Wait: pause})
+			wait(pause, ctx.Done())
 		}
 	}
+	if errors.As(context.Cause(ctx), &permanent) {
+		return permanent
+	}
+	return nil
 }
 
-// connect opens a connection and returns it once Slack has greeted it. It goes on by
-// itself from there, as one of conns. With an error the connection is on its way out,
-// or nil if there never was one.
-func (s *Socket) connect(ctx context.Context, h Handler, conns *sync.WaitGroup) (*conn, error) {
+// connect opens a connection, begins it, and returns it once Slack has greeted it. With
+// an error the connection is on its way out, or nil if there never was one.
+func (s *Socket) connect(ctx context.Context, begin func(*websocket.Conn) *conn) (*conn, error) {
 	s.cfg.Report(Status{State: Connecting})
 	address, err := s.open(ctx)
 	if err != nil {
@@ -137,26 +151,24 @@ func (s *Socket) connect(ctx context.Context, h Handler, conns *sync.WaitGroup) 
 	if err != nil {
 		return nil, fmt.Errorf("dialling: %w", err)
 	}
-	c := newConn(s, ws, h)
-	conns.Go(func() { c.run(ctx) })
+	c := begin(ws)
 	timer := time.NewTimer(helloWithin)
 	defer timer.Stop()
 	select {
 	case <-c.greeted:
 		return c, nil
 	case <-c.left:
-		select {
-		case <-c.greeted:
-			return c, nil // for a moment
-		default:
-		}
 	case <-timer.C:
 		c.die(fmt.Errorf("no hello came in %v", helloWithin))
 	case <-ctx.Done():
 		return c, ctx.Err()
 	}
-	c.retire()
-	return c, c.reason()
+	select {
+	case <-c.greeted:
+		return c, nil // for a moment
+	default:
+		return c, c.reason()
+	}
 }
 
 func (s *Socket) open(ctx context.Context) (address string, err error) {
@@ -208,30 +220,40 @@ func (s *Socket) dial(ctx context.Context, address string) (*websocket.Conn, err
 
 // Connected reports whether there is a connection that Slack greeted and that is not
 // known to be dead. A dead one is known after 25 s at the latest.
-func (s *Socket) Connected() bool {
+func (s *Socket) Connected() bool { return s.live(nil) }
+
+// live reports whether there is such a connection besides c.
+func (s *Socket) live(besides *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.live) > 0
+	for c, live := range s.conns {
+		if live && c != besides {
+			return true
+		}
+	}
+	return false
 }
 
-func (s *Socket) setLive(c *conn, live bool) {
+// add counts a connection as open.
+func (s *Socket) add(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if live {
-		s.live[c] = true
-	} else {
-		delete(s.live, c)
-	}
+	s.conns[c] = false
 }
 
-// sleep reports whether the whole of d went by; it ends early with ctx.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+// mark notes whether presses can come by an open connection, and returns how many are
+// open.
+func (s *Socket) mark(c *conn, live bool) (held int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.conns[c]; open {
+		s.conns[c] = live
 	}
+	return len(s.conns)
+}
+
+func (s *Socket) remove(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
 }
