@@ -194,8 +194,8 @@ func (b *Bot) draw(ctx context.Context, channel string, id approval.ID) error {
 
 // adopt makes the message whose button was pressed one that is drawn with its request.
 // It mostly is known. Where it is not, it was left behind by a crash, or somebody
-// deleted the one that was known. wrong says that it showed what is so no more.
-func (b *Bot) adopt(ctx context.Context, p received, wrong bool) {
+// deleted the one that was known. old says that it showed what is so no more.
+func (b *Bot) adopt(ctx context.Context, p received, old bool) {
 	if p.Message == "" {
 		return
 	}
@@ -204,7 +204,7 @@ func (b *Bot) adopt(ctx context.Context, p received, wrong bool) {
 		return
 	}
 	known, err := b.Posts.Cards(ctx, r.ID)
-	if err == nil && (wrong || !slices.Contains(known, p.Message)) {
+	if err == nil && (old || !slices.Contains(known, p.Message)) {
 		err = b.Posts.SetCard(ctx, r.ID, p.Message, 0)
 		b.announcer.nudge()
 	}

@@ -77,7 +77,7 @@ func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time
 			b.Log.Error().Str("envelope_id", id).Err(err).Msg("a refused press is not in the trail")
 		}
 	}
-	b.adopt(ctx, r, err != nil)
+	b.adopt(ctx, r, no != nil && (no.Why == approval.Over || no.Why == approval.PastExpiry))
 	if err != nil {
 		b.answer(ctx, id, r, err)
 		return
