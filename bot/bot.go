@@ -99,6 +99,8 @@ type Bot struct {
 
 	mu       sync.Mutex
 	troubled error // why presses cannot reach us; nil: they can
+	counted  int   // connections of the app that Slack counted at the last hello
+	held     int   // those of them that were ours
 }
 
 // New returns a bot that is not yet connected.
@@ -142,22 +144,6 @@ func (b *Bot) Run(ctx context.Context) error {
 		return fmt.Errorf("connecting to Slack: %w", err)
 	}
 	return nil
-}
-
-// Ready returns nil if presses can reach us now, and otherwise why not.
-func (b *Bot) Ready() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.troubled == nil && !b.socket.Connected() {
-		return errors.New("no socket")
-	}
-	return b.troubled
-}
-
-func (b *Bot) trouble(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.troubled = err
 }
 
 // identify learns which workspace the tokens are for. It tries until Slack answers.

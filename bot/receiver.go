@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/rs/zerolog"
 	"github.com/slack-go/slack"
 
 	"keyturn/bot/approval"
@@ -170,30 +169,4 @@ func (b *Bot) keep(ctx context.Context, envelope string, r received) error {
 	default: // the worker is behind, and reads the inbox anyway
 	}
 	return nil
-}
-
-// report takes the socket's state into the log and into Ready.
-func (b *Bot) report(s socket.Status) {
-	level := zerolog.WarnLevel
-	switch s.State {
-	case socket.Connecting, socket.Leaving, socket.Disconnected, socket.Waiting:
-		level = zerolog.DebugLevel
-	case socket.Connected:
-		level = zerolog.InfoLevel
-		b.trouble(nil)
-	}
-	if s.State == socket.Waiting && s.Err != nil && !b.socket.Connected() {
-		b.trouble(s.Err)
-	}
-	e := b.Log.WithLevel(level).Str("socket", string(s.State))
-	if s.Err != nil {
-		e = e.Err(s.Err)
-	}
-	if s.Envelope != "" {
-		e = e.Str("envelope_id", s.Envelope)
-	}
-	if s.State == socket.Connected {
-		e = e.Int("connections", s.Connections).Dur("lifetime", s.Lifetime)
-	}
-	e.Msg("socket mode")
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"keyturn/bot/slacksim"
 	"keyturn/mgmt/auth0sim"
@@ -137,5 +138,24 @@ func TestReadyMeansThatPressesReachUs(t *testing.T) {
 		if err := h.bot.Ready(); err != nil {
 			t.Errorf("connected again, and not ready: %v", err)
 		}
+	})
+}
+
+// TestGhostsAreSeenAndNoReasonToStop: Slack counts connections that are gone.
+func TestGhostsAreSeenAndNoReasonToStop(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		if strings.Contains(h.log.String(), "not ours") {
+			t.Errorf("ghosts are seen where there are none:\n%s", h.log)
+		}
+		h.slack.SetGhosts(3)
+		h.slack.Disconnect("warning")
+		time.Sleep(time.Minute)
+		h.rest()
+		if counted, held := h.bot.Connections(); counted != 5 || held != 2 {
+			t.Errorf("Slack counts %d and %d are held, want 5 and 2: the hello comes before the old one is left", counted, held)
+		}
+		wantIn(t, "the log", h.log.String(), "connections of this app that are not ours")
+		h.slash("UALICE", "/signing-keys help")
+		wantIn(t, "what alice was told", h.told("UALICE"), "Two people turn the key")
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -246,7 +247,7 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 
 var listening = regexp.MustCompile(`"addr":"([^"]+)"`)
 
-// status waits until a path of keyturn's answers with a status.
+// status waits until a path of keyturn's answers with a status, and with words.
 func status(ts *testscript.TestScript, neg bool, args []string) {
 	found := listening.FindStringSubmatch(stageOf(ts).log.String())
 	if found == nil {
@@ -254,14 +255,16 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	for last := ""; last != args[1]; {
+	for last, read := "", []byte(nil); last != args[1] || len(args) > 2 && !regexp.MustCompile("(?s)"+args[2]).Match(read); {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+found[1]+args[0], nil)
 		ts.Check(err)
 		if res, err := http.DefaultClient.Do(req); err == nil {
 			last = fmt.Sprint(res.StatusCode)
+			read, err = io.ReadAll(res.Body)
 			res.Body.Close()
+			ts.Check(err)
 		} else if ctx.Err() != nil {
-			ts.Fatalf("%s answers %s, want %s", args[0], last, args[1])
+			ts.Fatalf("%s answers %s, want %v\n%s", args[0], last, args[1:], read)
 		}
 	}
 }

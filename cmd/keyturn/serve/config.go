@@ -34,7 +34,7 @@ type Config struct {
 	ApprovalTTL   time.Duration `split_words:"true" default:"30m"`        // how long a request waits for its approval, 1m to 24h
 	Mention       string        `default:"on"`                            // on, or off: nobody is mentioned on cards and posts
 	DatabaseURL   string        `split_words:"true" default:"keyturn.db"` // path of the SQLite file
-	HTTPAddr      string        `split_words:"true"`                      // address of /healthz and /readyz, such as :8080; default: off
+	HTTPAddr      string        `split_words:"true"`                      // address of /healthz, /readyz and /metrics, such as :8080; default: off
 	LogLevel      string        `split_words:"true" default:"info"`       // debug, info, warn or error
 	LogFormat     string        `split_words:"true" default:"json"`       // json or console
 	Tenants       []string      // names, such as prod,staging; required

@@ -17,7 +17,7 @@ import (
 	"keyturn/bot/approval"
 )
 
-// listen serves /healthz and /readyz until ctx ends, if an address is configured,
+// listen serves /healthz, /readyz and /metrics until ctx ends, if an address is configured,
 // and returns that address.
 func (s *server) listen(ctx context.Context, wg *sync.WaitGroup) (string, error) {
 	if s.cfg.HTTPAddr == "" {
@@ -37,13 +37,16 @@ func (s *server) listen(ctx context.Context, wg *sync.WaitGroup) (string, error)
 }
 
 // ServeHTTP answers /healthz while the process lives, and /readyz with 200 while
-// presses can reach us and every tenant could be read, or else with 503 and why not.
+// presses can reach us and every tenant could be read, or else with 503 and why not; and
+// /metrics.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/healthz":
 		io.WriteString(w, "alive\n")
+	case "/metrics":
+		s.writeMetrics(w)
 	case "/readyz":
-		if err := errors.Join(s.bot.Ready(), s.tenants.err()); err != nil {
+		if err := s.ready(); err != nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprintf(w, "not ready: %v\n", err)
 			return
@@ -52,6 +55,24 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+func (s *server) ready() error { return errors.Join(s.bot.Ready(), s.tenants.err()) }
+
+// writeMetrics writes gauges in Prometheus' text format.
+func (s *server) writeMetrics(w io.Writer) {
+	gauge := func(name, help string, value int) {
+		fmt.Fprintf(w, "# HELP %[1]s %[2]s\n# TYPE %[1]s gauge\n%[1]s %[3]d\n", name, help, value)
+	}
+	ready := 0
+	if s.ready() == nil {
+		ready = 1
+	}
+	counted, held := s.bot.Connections()
+	gauge("keyturn_ready", "1 while /readyz says that presses can reach keyturn and every tenant could be read.", ready)
+	gauge("keyturn_slack_connections", "Connections of the app that Slack counted at the last hello.", counted)
+	gauge("keyturn_slack_connections_held", "Those of them that were this keyturn's.", held)
+	gauge("keyturn_slack_connections_ghosts", "Those that were not: of another process, or dead and not forgotten. Presses delivered there are lost.", max(0, counted-held))
 }
 
 // scopes are what the machine-to-machine application needs.
