@@ -361,6 +361,19 @@ func TestPressesThatDidNotCountAreEntries(t *testing.T) {
 	})
 }
 
+// TestAPressOnARequestThatIsUnknown comes from a card of a database that is no more.
+func TestAPressOnARequestThatIsUnknown(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		m := move{name: "approve"}
+		if out, err := h.slack.Deliver(m.payload(h, "kt-gone2345", everybody[1], shapes[0], 0)); err != nil || !out.Acked {
+			t.Fatalf("bob presses: %+v, %v", out, err)
+		}
+		h.rest()
+		wantIn(t, "what bob was told", h.told("UBOB"), "I have no such request", "/signing-keys requests")
+		wantIn(t, "the audit channel", strings.Join(shows(h.slack.Messages(trail)), "\n"), "#1 Refused · kt-gone2345", "unknown_request")
+	})
+}
+
 // TestWhoIsNotInTheChannelIsToldApart: they saw the card in a channel that is public.
 func TestWhoIsNotInTheChannelIsToldApart(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
