@@ -194,7 +194,8 @@ func (b *Bot) draw(ctx context.Context, channel string, id approval.ID) error {
 
 // adopt makes the message whose button was pressed one that is drawn with its request.
 // It mostly is known. Where it is not, it was left behind by a crash, or somebody
-// deleted the one that was known. old says that it showed what is so no more.
+// deleted the one that was known. old says that it showed what is so no more, and has to
+// be drawn though it is known.
 func (b *Bot) adopt(ctx context.Context, p received, old bool) {
 	if p.Message == "" {
 		return

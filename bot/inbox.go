@@ -70,6 +70,7 @@ func (b *Bot) workReceived(ctx context.Context, id string) {
 
 func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time) {
 	p := approval.Press{Request: r.Request, Verb: r.Verb, Received: at, Cause: id}
+	b.adopt(ctx, r, false) // before the move: its line belongs in the thread of the card that was pressed
 	now, again, err := b.decide(ctx, r, &p)
 	var no *approval.Refusal
 	if errors.As(err, &no) {
@@ -77,7 +78,9 @@ func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time
 			b.Log.Error().Str("envelope_id", id).Err(err).Msg("a refused press is not in the trail")
 		}
 	}
-	b.adopt(ctx, r, no != nil && (no.Why == approval.Over || no.Why == approval.PastExpiry))
+	if no != nil && (no.Why == approval.Over || no.Why == approval.PastExpiry) {
+		b.adopt(ctx, r, true)
+	}
 	if err != nil {
 		b.answer(ctx, id, r, err)
 		return
