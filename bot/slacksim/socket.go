@@ -74,9 +74,9 @@ func (w *Workspace) gap() time.Duration {
 }
 
 // SetLifetime sets how long the sockets live that are opened from now on, as their
-// hello tells. Each gets a warning 10 s before its end, and at the end it is told
-// refresh_requested and cut. Assumption: in this order; Slack documents only that there
-// are both, and what a warning means.
+// hello tells; more than 10 s. Each gets a warning 10 s before its end, and at the end it
+// is told refresh_requested and cut. Assumption: in this order; Slack documents only that
+// there are both, and what a warning means.
 func (w *Workspace) SetLifetime(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -252,7 +252,7 @@ func (w *Workspace) join(c *conn, host string) (count int, life time.Duration, o
 	w.sockets = append(w.sockets, c)
 	w.host = host
 	c.aging = time.AfterFunc(life-grace, func() {
-		w.disconnect(c, "warning", min(life, grace), func() {
+		w.disconnect(c, "warning", grace, func() {
 			c.sendDisconnect("refresh_requested")
 			w.cut(c)
 		})
