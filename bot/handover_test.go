@@ -43,16 +43,16 @@ func gather(h *house) *crowd {
 	c.did[audit.Asked]++
 	c.card.Store(&card)
 	c.wg.Go(c.decide)
-	for user, act := range map[string]func(user string) (slacksim.Outcome, error){
-		"UDAVE": c.pressCard, "UGINA": c.typeHelp, "UGUS": c.typeHelp,
-	} {
-		c.wg.Go(func() {
-			for c.goesOn(1) {
-				c.act(user, act)
-			}
-		})
-	}
+	c.wg.Go(func() { c.repeat(3, "UDAVE", c.pressCard) })
+	c.wg.Go(func() { c.repeat(1, "UGINA", c.typeHelp) })
+	c.wg.Go(func() { c.repeat(1, "UGUS", c.typeHelp) })
 	return c
+}
+
+func (c *crowd) repeat(moments int64, user string, do func(user string) (slacksim.Outcome, error)) {
+	for c.goesOn(moments) {
+		c.act(user, do)
+	}
 }
 
 // goesOn pauses for so many moments, and reports whether there is more to do.
@@ -101,10 +101,10 @@ func (c *crowd) actFor(answers int, user string, do func(user string) (slacksim.
 
 // decide has alice ask for one change after the other, and she or bob end each.
 func (c *crowd) decide() {
-	for n := 0; c.goesOn(8); n++ {
+	for n := 0; c.goesOn(16); n++ {
 		user, action, kind := "UBOB", "deny", audit.Denied
 		switch {
-		case n%50 == 9:
+		case n%20 == 9:
 			action, kind = "approve", audit.Approved
 		case n%2 == 0:
 			user, action, kind = "UALICE", "cancel", audit.Cancelled
@@ -250,14 +250,14 @@ func TestNothingIsLostInPlannedDisconnects(t *testing.T) {
 			if i%(frames/patient) == 0 {
 				grace = 45 * time.Second // so that keyturn is the one who closes it
 			}
-			c.pause.Store(int64(2 * time.Second))
+			c.pause.Store(int64(1500 * time.Millisecond))
 			h.slack.DisconnectWithin([]string{"warning", "refresh_requested"}[i%2], grace)
 			time.Sleep(min(grace, 5*time.Second))
 		}
 		h.slack.SetLifetime(125 * time.Second)
 		time.Sleep(time.Minute)
 		h.slack.Disconnect("warning")
-		c.pause.Store(int64(5 * time.Second))
+		c.pause.Store(int64(3 * time.Second))
 		h.await("sockets to end by their life time", func() bool { return len(h.slack.Ends()) > frames+patient+lives })
 		c.disperse()
 
@@ -281,7 +281,7 @@ func TestNothingIsLostInPlannedDisconnects(t *testing.T) {
 			}
 		}
 		t.Logf("%d sockets ended, %d of them by keyturn; acts by %v; entries %v", len(h.slack.Ends()), closed, ways, c.did)
-		for kind, least := range map[string]int{newest: 1000, leaving: 30, old: 150, left: 10} {
+		for kind, least := range map[string]int{newest: 1000, leaving: 10, old: 100, left: 7} {
 			if ways[kind] < least*frames/188 {
 				t.Errorf("%d acts went by %s: too few to show anything", ways[kind], kind)
 			}
