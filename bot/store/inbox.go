@@ -4,14 +4,87 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
+// arrival is a row of the inbox that waits for the writing connection.
+type arrival struct {
+	id, payload string
+	at          time.Time
+	kept        chan error // room for one: what became of it
+}
+
 // Receive keeps a press or submission under its envelope's id. Once it returns nil,
 // it is on disk. An id that is kept already is left as it is.
+//
+// With an error it is not kept, except that a commit which was not answered may have
+// been. So ctx ends the wait for the connection, and not that for a commit that has
+// begun: nobody is to be told of a press that counts that it does not.
 func (s *Store) Receive(ctx context.Context, id, payload string) error {
-	return s.exec(ctx, "keeping what was received", `INSERT INTO inbox (id, payload, received_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`,
-		id, payload, micros(s.now()))
+	a := &arrival{id: id, payload: payload, at: s.now(), kept: make(chan error, 1)}
+	s.mu.Lock()
+	s.arrivals = append(s.arrivals, a)
+	first := len(s.arrivals) == 1
+	s.mu.Unlock()
+	if first {
+		go s.keepArrivals(context.WithoutCancel(ctx)) // for others too, whatever becomes of ctx
+	}
+	var err error
+	select {
+	case err = <-a.kept:
+	case <-ctx.Done():
+		if err = ctx.Err(); !s.withdraw(a) {
+			err = <-a.kept
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("keeping what was received: %w", err)
+	}
+	return nil
+}
+
+// keepArrivals keeps all that have arrived by the time the writing connection is free,
+// or none of them. Each commit is synced to the disk, and of fifty presses at once
+// the last would otherwise wait for fifty of them, and for what else is being written.
+func (s *Store) keepArrivals(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	conn, err := s.write.Conn(ctx)
+	if err == nil {
+		defer conn.Close()
+	}
+	s.mu.Lock()
+	arrivals := s.arrivals
+	s.arrivals = nil
+	s.mu.Unlock()
+	if err == nil && len(arrivals) > 0 {
+		err = insertArrivals(ctx, conn, arrivals)
+	}
+	for _, a := range arrivals {
+		a.kept <- err
+	}
+}
+
+func insertArrivals(ctx context.Context, conn *sql.Conn, arrivals []*arrival) error {
+	var rows []string
+	var args []any
+	for i, a := range arrivals {
+		rows = append(rows, fmt.Sprintf("($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3))
+		args = append(args, a.id, a.payload, micros(a.at))
+	}
+	_, err := conn.ExecContext(ctx, `INSERT INTO inbox (id, payload, received_at) VALUES `+strings.Join(rows, ", ")+` ON CONFLICT (id) DO NOTHING`, args...)
+	return err
+}
+
+// withdraw reports whether a was still waiting; it is not kept then.
+func (s *Store) withdraw(a *arrival) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.arrivals)
+	s.arrivals = slices.DeleteFunc(s.arrivals, func(w *arrival) bool { return w == a })
+	return len(s.arrivals) < n
 }
 
 // Received returns the ids of what was received and is not worked yet, oldest first.

@@ -39,8 +39,9 @@ type Store struct {
 	lock  *flock.Flock
 	now   func() time.Time
 
-	mu      sync.Mutex
-	changed chan struct{}
+	mu       sync.Mutex
+	changed  chan struct{}
+	arrivals []*arrival // for the inbox; they wait for the writing connection
 }
 
 // ErrInUse is returned where another process has the database open.

@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"modernc.org/sqlite"
+)
+
+// slowInbox is a store in a bubble. Whoever's row is being inserted waits until it is
+// let go; a row called bad cannot be inserted.
+type slowInbox struct {
+	t *testing.T
+	*Store
+	returned chan outcome // of Receive
+}
+
+type outcome struct {
+	id  string
+	err error
+}
+
+// letGo is closed to let inserts go. It is no slowInbox's own, since the driver
+// registers a function for all connections.
+var letGo chan struct{}
+
+var registerLetGo = sync.OnceFunc(func() {
+	sqlite.MustRegisterScalarFunction("let_go", 0, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
+		<-letGo
+		return nil, nil
+	})
+})
+
+func inSlowInbox(t *testing.T, test func(t *testing.T, s *slowInbox)) {
+	registerLetGo()
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		letGo = make(chan struct{})
+		s := &slowInbox{t: t, Store: mustOpen(t, path, time.Now), returned: make(chan outcome, 10)}
+		if _, err := s.write.Exec(`CREATE TRIGGER slow AFTER INSERT ON inbox BEGIN
+			SELECT let_go();
+			SELECT RAISE(ABORT, 'this row is bad') WHERE new.id = 'bad';
+		END`); err != nil {
+			t.Fatal(err)
+		}
+		test(t, s)
+	})
+}
+
+// receive begins to receive, and returns once that waits.
+func (s *slowInbox) receive(ctx context.Context, id string) {
+	go func() { s.returned <- outcome{id, s.Receive(ctx, id, "payload of "+id)} }()
+	synctest.Wait()
+}
+
+// outcomes returns the errors of those that have returned by now.
+func (s *slowInbox) outcomes() map[string]error {
+	synctest.Wait()
+	all := map[string]error{}
+	for len(s.returned) > 0 {
+		o := <-s.returned
+		all[o.id] = o.err
+	}
+	return all
+}
+
+func (s *slowInbox) wantKept(want ...string) {
+	s.t.Helper()
+	if got, err := s.Received(context.Background()); err != nil || !cmp.Equal(got, want) {
+		s.t.Errorf("kept are %v (%v), want %v", got, err, want)
+	}
+}
+
+func TestReceiveReturnsAfterTheCommit(t *testing.T) {
+	inSlowInbox(t, func(t *testing.T, s *slowInbox) {
+		for _, id := range []string{"e1", "e2", "e3", "e2"} { // e1 is being inserted, the others wait for it
+			s.receive(t.Context(), id)
+			time.Sleep(time.Millisecond)
+		}
+		if got := s.outcomes(); len(got) != 0 {
+			t.Errorf("returned before anything was committed: %v", got)
+		}
+		s.wantKept()
+		close(letGo)
+		got := s.outcomes()
+		for _, id := range []string{"e1", "e2", "e3"} {
+			if err, ok := got[id]; !ok || err != nil {
+				t.Errorf("%s returned: %v, with %v", id, ok, err)
+			}
+		}
+		s.wantKept("e1", "e2", "e3")
+	})
+}
+
+func TestACommitFailsForAllOfIt(t *testing.T) {
+	inSlowInbox(t, func(t *testing.T, s *slowInbox) {
+		for _, id := range []string{"e1", "e2", "bad", "e3"} {
+			s.receive(t.Context(), id)
+			time.Sleep(time.Millisecond)
+		}
+		close(letGo)
+		got := s.outcomes()
+		if err, ok := got["e1"]; !ok || err != nil {
+			t.Errorf("e1, which was committed before: returned %v, with %v", ok, err)
+		}
+		for _, id := range []string{"e2", "bad", "e3"} {
+			if got[id] == nil {
+				t.Errorf("%s has no error, and its commit failed", id)
+			}
+		}
+		s.wantKept("e1")
+		s.receive(t.Context(), "e2") // as Slack's user presses again
+		if err := s.outcomes()["e2"]; err != nil {
+			t.Errorf("a commit after one that failed: %v", err)
+		}
+		s.wantKept("e1", "e2")
+	})
+}
+
+func TestWhoGivesUpWaitingIsNotKept(t *testing.T) {
+	inSlowInbox(t, func(t *testing.T, s *slowInbox) {
+		s.receive(t.Context(), "e1")
+		ctx, cancel := context.WithCancel(t.Context())
+		s.receive(ctx, "e2") // the first of its commit
+		s.receive(t.Context(), "e3")
+		cancel()
+		if got := s.outcomes(); len(got) != 1 || !errors.Is(got["e2"], context.Canceled) {
+			t.Errorf("returned with %v, want e2 alone, with %v", got, context.Canceled)
+		}
+		close(letGo)
+		if got := s.outcomes(); len(got) != 2 || got["e1"] != nil || got["e3"] != nil {
+			t.Errorf("returned with %v, want e1 and e3", got)
+		}
+		s.wantKept("e1", "e3")
+	})
+}
+
+// A person whose press is kept must not hear that it is not.
+func TestACommitThatHasBegunIsWaitedFor(t *testing.T) {
+	inSlowInbox(t, func(t *testing.T, s *slowInbox) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s.receive(ctx, "e1")
+		cancel()
+		if got := s.outcomes(); len(got) != 0 {
+			t.Errorf("returned with %v, and the row was being inserted", got)
+		}
+		close(letGo)
+		if err, ok := s.outcomes()["e1"]; !ok || err != nil {
+			t.Errorf("returned: %v, with %v", ok, err)
+		}
+		s.wantKept("e1")
+	})
+}
+
+// A disk that hangs is not waited for beyond callTimeout.
+func TestReceiveWaitsForTheConnectionInVain(t *testing.T) {
+	inSlowInbox(t, func(t *testing.T, s *slowInbox) {
+		conn, err := s.write.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		s.receive(t.Context(), "e1")
+		time.Sleep(callTimeout - time.Second)
+		s.receive(t.Context(), "e2")
+		if got := s.outcomes(); len(got) != 0 {
+			t.Errorf("returned early with %v", got)
+		}
+		time.Sleep(time.Second)
+		if got := s.outcomes(); !errors.Is(got["e1"], context.DeadlineExceeded) || got["e2"] == nil {
+			t.Errorf("returned with %v, want two errors", got)
+		}
+	})
+}
