@@ -18,7 +18,7 @@ var (
 )
 
 // conn is one connection. Its reader gives each envelope to a goroutine of its own,
-// which writes the ack here and nowhere else (envelope.go).
+// which writes the ack here and nowhere else (envelope.go), unless the reader already has.
 //
 // It goes one way: greeted, left (a successor is wanted), retired (the successor is
 // there), and the end. It can be left, or die, at any point of it.

@@ -52,6 +52,71 @@ func TestAck(t *testing.T) {
 	}
 }
 
+func TestAckFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		r := serve(t, setup{first: "slash_commands"}, func(context.Context, Envelope) (any, error) {
+			<-release
+			return "words", nil
+		})
+		p := r.greeted()
+		p.deliver("e1", "slash_commands", true)
+		if payload := p.acked("e1"); payload != nil { // and its handler has not returned
+			t.Errorf("the ack has the payload %s", payload)
+		}
+		p.deliver("e2", "interactive", false)
+		synctest.Wait()
+		p.quiet()
+		close(release)
+		p.acked("e2")
+		synctest.Wait()
+		p.quiet()
+	})
+}
+
+// What is acknowledged first and then fails is reported: nobody else hears of it.
+func TestAckFirstAndFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := serve(t, setup{first: "slash_commands"}, func(context.Context, Envelope) (any, error) { panic(errRefused.Error()) })
+		p := r.greeted()
+		p.deliver("e1", "slash_commands", true)
+		p.acked("e1")
+		synctest.Wait()
+		p.quiet()
+		got := r.reported(Failed)
+		if len(got) != 1 || got[0].Envelope != "e1" || !strings.Contains(got[0].Err.Error(), errRefused.Error()) {
+			t.Errorf("reported %v, want e1 with %q", got, errRefused)
+		}
+		if got := r.reported(Unacknowledged); len(got) != 0 {
+			t.Errorf("reported as not acknowledged: %v", got)
+		}
+	})
+}
+
+// What there is no room for is not acknowledged, since it will not be handled.
+func TestAckFirstWhereThereIsNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const takes = ackWindow + time.Second
+		r := serve(t, setup{first: "slash_commands"}, func(context.Context, Envelope) (any, error) {
+			time.Sleep(takes)
+			return nil, nil
+		})
+		p := r.greeted()
+		for i := range maxHandled {
+			p.deliver(fmt.Sprint("e", i), "interactive", false)
+		}
+		p.deliver("late", "slash_commands", true)
+		time.Sleep(2 * takes)
+		synctest.Wait()
+		if got := len(p.texts); got != maxHandled {
+			t.Errorf("%d envelopes were acknowledged, want %d", got, maxHandled)
+		}
+		if got := r.reported(Unacknowledged); len(got) != 1 || got[0].Envelope != "late" || !errors.Is(got[0].Err, errFull) {
+			t.Errorf("reported %v, want late with %q", got, errFull)
+		}
+	})
+}
+
 // A handler that takes its time delays nobody else.
 func TestSlowHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

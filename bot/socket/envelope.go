@@ -38,31 +38,38 @@ type Handler func(ctx context.Context, e Envelope) (payload any, err error)
 
 // start gives an envelope to h, and acknowledges it with what that says.
 func (c *conn) start(handling context.Context, f frame, at time.Time, h Handler) {
-	ctx, cancel := context.WithDeadline(handling, at.Add(ackWindow))
-	err := c.begin(ctx)
+	err := c.begin(handling, at)
 	if err != nil {
-		cancel()
 		c.s.cfg.Report(Status{State: Unacknowledged, Envelope: f.Envelope, Err: err})
 		return
 	}
+	first := c.s.cfg.AckFirst(f.Type)
+	if first {
+		c.ack(f.Envelope, nil) // here: in a goroutine it would wait for that to run
+	}
+	ctx, cancel := context.WithDeadline(handling, at.Add(ackWindow))
 	go func() {
 		defer c.end()
 		defer func() { <-c.s.handled }()
 		defer cancel()
 		payload, err := call(ctx, h, f.envelope(at))
-		if err != nil {
+		switch {
+		case err != nil && first:
+			c.s.cfg.Report(Status{State: Failed, Envelope: f.Envelope, Err: err})
+		case err != nil:
 			c.s.cfg.Report(Status{State: Unacknowledged, Envelope: f.Envelope, Err: err})
-			return
+		case first:
+		case f.Accepts:
+			c.ack(f.Envelope, payload)
+		default:
+			c.ack(f.Envelope, nil)
 		}
-		if !f.Accepts {
-			payload = nil
-		}
-		c.ack(f.Envelope, payload)
 	}()
 }
 
-// begin counts one more envelope in, and waits for its turn until ctx ends.
-func (c *conn) begin(ctx context.Context) error {
+// begin counts one more envelope in, and waits for its turn, until ctx ends or an ack
+// of what was read at would come too late.
+func (c *conn) begin(ctx context.Context, at time.Time) error {
 	c.mu.Lock()
 	if c.shut {
 		c.mu.Unlock()
@@ -70,6 +77,13 @@ func (c *conn) begin(ctx context.Context) error {
 	}
 	c.running++
 	c.mu.Unlock()
+	select {
+	case c.s.handled <- struct{}{}:
+		return nil
+	default: // a timer takes its time, and is seldom needed
+	}
+	ctx, cancel := context.WithDeadline(ctx, at.Add(ackWindow))
+	defer cancel()
 	select {
 	case c.s.handled <- struct{}{}:
 		return nil

@@ -58,7 +58,8 @@ func read(m map[string]json.RawMessage) frame {
 // it were absent, so that a press is not lost over one that nobody asked for.
 func field[T any](m map[string]json.RawMessage, name string) (v T) {
 	var zero T
-	if json.Unmarshal(m[name], &v) != nil {
+	raw, ok := m[name]
+	if !ok || json.Unmarshal(raw, &v) != nil {
 		return zero
 	}
 	return v

@@ -45,6 +45,7 @@ type setup struct {
 	dial   func(net.Conn) net.Conn // wraps the client's end
 	raw    bool                    // takes connections and never answers the handshake
 	status int                     // answers the handshake with this, if not 0
+	first  string                  // the type of envelopes that are acknowledged first
 }
 
 // serve starts a socket in the bubble of the test; it is ended with the test.
@@ -123,6 +124,7 @@ func serve(t *testing.T, set setup, h Handler) *rig {
 			}
 			return c, err
 		},
+		AckFirst: func(envelopeType string) bool { return envelopeType == set.first },
 		Report: func(s Status) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

@@ -71,6 +71,10 @@ type Config struct {
 	// Dial opens the connection to the address. With nil it is opened over the network,
 	// through the proxy that the environment names.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// AckFirst reports whether envelopes of a type are acknowledged as soon as they are
+	// read, without a payload, and only then handled: where nothing has to come before
+	// the ack, nothing does. The handler's payload is not sent. May be nil: none are.
+	AckFirst func(envelopeType string) bool
 	// Report is told of each change, by several goroutines at once. It must not block.
 	// It is told no secret: the address of a connection is one. May be nil.
 	Report func(Status)
@@ -89,6 +93,9 @@ type Socket struct {
 func New(cfg Config) *Socket {
 	if cfg.Report == nil {
 		cfg.Report = func(Status) {}
+	}
+	if cfg.AckFirst == nil {
+		cfg.AckFirst = func(string) bool { return false }
 	}
 	return &Socket{cfg: cfg, handled: make(chan struct{}, maxHandled), conns: map[*conn]bool{}}
 }

@@ -16,6 +16,7 @@ const (
 	// Of envelopes.
 	Undecodable    State = "undecodable"    // a frame is not understood; acknowledged if it has Envelope
 	Unacknowledged State = "unacknowledged" // on purpose; Err is the handler's, or why it was not asked
+	Failed         State = "failed"         // acknowledged first, and then not handled; Err is the handler's
 	AckCut         State = "ack_cut"        // acknowledged, but what the handler said does not arrive
 	AckLost        State = "ack_lost"       // its connection was gone; Slack shows its warning
 )
