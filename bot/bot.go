@@ -121,7 +121,7 @@ func New(cfg Config) *Bot {
 	b.api = slack.New(cfg.BotToken, slack.OptionAppLevelToken(cfg.AppToken), slack.OptionAPIURL(cfg.APIURL), slack.OptionHTTPClient(b.http))
 	b.pace = &pace{every: cfg.Pace, now: cfg.Now, next: map[string]time.Time{}, held: map[string]time.Time{}}
 	b.people = &people{api: b.api, now: cfg.Now, groups: map[string]members{}}
-	b.socket = socket.New(socket.Config{Open: b.openSocket, Dial: cfg.Dial, Report: b.report})
+	b.socket = socket.New(socket.Config{Open: b.openSocket, Dial: cfg.Dial, AckFirst: isCommand, Report: b.report})
 	return b
 }
 

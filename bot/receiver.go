@@ -12,6 +12,10 @@ import (
 	"keyturn/bot/socket"
 )
 
+// isCommand reports whether envelopes of a type are acknowledged before receive gets
+// them: a command changes nothing, and its answer goes to its response URL.
+func isCommand(envelopeType string) bool { return envelopeType == "slash_commands" }
+
 // receive decides on the ack of an envelope. Whatever changes a request is on disk
 // before it is acknowledged: Slack delivers a press once and never again. The rest
 // is worked at once, beside the ack.
@@ -22,7 +26,11 @@ func (b *Bot) receive(ctx context.Context, e socket.Envelope) (ack any, err erro
 		var c command
 		if err := json.Unmarshal(e.Payload, &c); err != nil {
 			log.Error().Err(err).Msg("a command that cannot be read")
-			return map[string]string{"text": "I could not read this command."}, nil
+			// What is of another type does not keep the response URL from being read.
+			b.start(ctx, e.ID, func(ctx context.Context) {
+				b.respond(ctx, e.ID, c, section("I could not read this command."))
+			})
+			return nil, nil
 		}
 		log.Info().Str("actor", c.User).Str("channel", c.Channel).Msg("command")
 		b.start(ctx, e.ID, func(ctx context.Context) { b.command(ctx, e.ID, c) })
