@@ -240,12 +240,12 @@ func (m move) verdict(s somebody, at shape) approval.Why {
 // TestPeopleMovesAndShapes makes every move by everybody in every shape. Whoever is
 // refused has their own sentence and, for a press, their own entry, and changes nothing:
 // so they go first, and each further one whose move counts has a house of their own. With
-// -short, as for the race detector, it is every fifth shape.
+// -short, as for the race detector, it is every eighth shape.
 func TestPeopleMovesAndShapes(t *testing.T) {
 	cells := 0
 	for _, m := range moves {
 		for i, at := range shapes {
-			if m.isAsk && at.view == nil || testing.Short() && i%5 != 0 {
+			if m.isAsk && at.view == nil || testing.Short() && i%8 != 0 {
 				continue
 			}
 			cells += len(everybody)
