@@ -25,7 +25,7 @@ type Envelope struct {
 // Handler returns what to acknowledge an envelope with: a payload, or nil for a bare
 // ack. A payload is sent only where the envelope accepts one. With an error the
 // envelope is not acknowledged, and Slack shows the person that nothing came of it;
-// a panic counts as an error.
+// a panic counts as an error. Of what Config.AckFirst names, the ack went before.
 //
 // Each envelope is handled in a goroutine of its own, 256 at once at the most. Beyond
 // that reading waits, at most until the ack of the waiting envelope would come too
@@ -36,7 +36,7 @@ type Envelope struct {
 // to return then: Serve does not wait for one that goes on.
 type Handler func(ctx context.Context, e Envelope) (payload any, err error)
 
-// start gives an envelope to h, and acknowledges it with what that says.
+// start gives an envelope to h, and acknowledges it with what that says, or before.
 func (c *conn) start(handling context.Context, f frame, at time.Time, h Handler) {
 	err := c.begin(handling, at)
 	if err != nil {

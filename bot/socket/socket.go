@@ -1,6 +1,7 @@
 // Package socket keeps a Socket Mode connection to Slack: it delivers each envelope
 // to a handler once, and acknowledges it on the connection that brought it. It never
-// looks into a payload, never acknowledges what its handler refused, and never logs.
+// looks into a payload, never logs, and never acknowledges what its handler refused,
+// unless it was told to acknowledge first.
 //
 // Serve is a small loop above connections. Each connection (conn.go) reads, pings and
 // closes by itself, and acknowledges what it brought (envelope.go). When Slack says that
