@@ -93,6 +93,12 @@ var posted = []audit.Kind{
 
 func isPosted(k audit.Kind) bool { return slices.Contains(posted, k) }
 
+// isEnd reports whether an entry ends a request, or leaves it in doubt.
+func isEnd(k audit.Kind) bool {
+	s := approval.State(k)
+	return slices.Contains(approval.States, s) && (s.IsFinal() || s == approval.InDoubt)
+}
+
 // trailPost is what the audit channel gets for an entry. story are the entries of the
 // same request.
 func trailPost(e audit.Entry, story []audit.Entry, mentions bool) (text string, blocks []slack.Block) {
@@ -192,7 +198,7 @@ func alarmWords(channel, why string, isAudit bool) string {
 
 // stepsBetween lists the entries that lead to an end and have no post of their own.
 func stepsBetween(e audit.Entry, story []audit.Entry) string {
-	if s := approval.State(e.Kind); !slices.Contains(approval.States, s) || !s.IsFinal() && s != approval.InDoubt {
+	if !isEnd(e.Kind) {
 		return ""
 	}
 	var steps []string

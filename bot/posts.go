@@ -3,7 +3,6 @@ package bot
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/slack-go/slack"
 
@@ -103,7 +102,6 @@ func (b *Bot) postAll(ctx context.Context, channel string, seq int64, posts []fu
 func (b *Bot) addLine(ctx context.Context, r approval.Request, e audit.Entry) error {
 	words, _ := threadLine(e, naming(b.Mention))
 	var more []slack.MsgOption
-	state := approval.State(e.Kind)
 	switch {
 	case e.Kind == audit.Reminded && r.State == approval.Pending:
 		words += " Expires " + at(r.ExpiresAt) + "."
@@ -111,7 +109,7 @@ func (b *Bot) addLine(ctx context.Context, r approval.Request, e audit.Entry) er
 			words += "\n" + mentionIDs(b.Policy.ApproversOf(r.Tenant))
 		}
 		more = append(more, slack.MsgOptionBroadcast()) // also where those look who do not follow the thread
-	case b.Mention && slices.Contains(approval.States, state) && (state.IsFinal() || state == approval.InDoubt):
+	case b.Mention && isEnd(e.Kind):
 		words += "\n" + mention(r.Requester)
 		if r.Approver.User != "" {
 			words += " " + mention(r.Approver)
