@@ -18,6 +18,9 @@ func believe(r Request, story []audit.Entry) error {
 	var asked, approved *audit.Entry
 	began := false
 	for i, e := range story {
+		if e.Kind.Ends() {
+			return fmt.Errorf("%w: entry %d ended it as %s", errNotBelieved, e.Seq, e.Kind)
+		}
 		switch e.Kind {
 		case audit.Asked:
 			if asked != nil {
@@ -31,8 +34,6 @@ func believe(r Request, story []audit.Entry) error {
 			approved = &story[i]
 		case audit.Began:
 			began = true
-		case audit.Denied, audit.Cancelled, audit.Expired, audit.Done, audit.Voided, audit.Failed, audit.Halted:
-			return fmt.Errorf("%w: entry %d ended it as %s", errNotBelieved, e.Seq, e.Kind)
 		}
 	}
 	switch {

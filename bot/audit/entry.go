@@ -32,7 +32,26 @@ const (
 
 	Unlisted    Kind = "unlisted"     // after done: the last key set that listed the revoked key lists it no more; bears Look
 	StillListed Kind = "still_listed" // after done: an hour later a key set still lists it; bears Look
+
+	// Those of no request.
+	Started       Kind = "started"        // keyturn started; bears Key, Config, Policy and Version
+	Stopped       Kind = "stopped"        // keyturn was stopped, and had the time to say so
+	PolicyChanged Kind = "policy_changed" // who may ask and approve is not what it was at the last start; Note says how
+	Checkpointed  Kind = "checkpointed"   // bears Checkpoint; comes right after each end, and once a day
+	Watched       Kind = "watched"        // the keys of a tenant, as the watch begins to compare with; bears Look
+	Alarmed       Kind = "alarmed"        // people have to be woken; bears Alarm, Note, and Look where keys are the matter
+	Traced        Kind = "traced"         // who did what an alarm was about, by Auth0's log; bears Trace
+	Overdue       Kind = "overdue"        // a key is in use, or left unrevoked, for longer than configured; bears Look, Note
 )
+
+// Ends reports whether an entry of this kind ends a request.
+func (k Kind) Ends() bool {
+	switch k {
+	case Denied, Cancelled, Expired, Done, Voided, Failed, Halted:
+		return true
+	}
+	return false
+}
 
 // Entry is one line of the trail. Fields that are empty for a kind are left out of
 // the line. Times are UTC to the microsecond.
@@ -57,6 +76,12 @@ type Entry struct {
 	Press   *Press   `json:"press,omitempty"`   // on refused
 	Reason  string   `json:"reason,omitempty"`  // a person's words, whole, on explained
 	Note    string   `json:"note,omitempty"`    // what is true now and why, in keyturn's words, for people
+
+	Key        string   `json:"key,omitempty"`        // on started: the public part of the key that signs the checkpoints
+	Config     []string `json:"config,omitempty"`     // on started: each setting as NAME=value, without secrets
+	Checkpoint string   `json:"checkpoint,omitempty"` // on checkpointed: the signed checkpoint over all entries before
+	Alarm      *Alarm   `json:"alarm,omitempty"`      // on alarmed
+	Trace      *Trace   `json:"trace,omitempty"`      // on traced
 
 	Policy  string `json:"policy,omitempty"`  // digest of who may ask and approve, as configured then
 	Version string `json:"version,omitempty"` // of keyturn
@@ -131,6 +156,41 @@ type Step struct {
 type Press struct {
 	Verb string `json:"verb"` // by the name of its button
 	Why  string `json:"why"`  // it was refused, in one word
+}
+
+// Alarm is what people are woken for, as programs tell one from another; people read
+// the note.
+type Alarm struct {
+	What    string      `json:"what"`              // keys_changed, unreadable or parked
+	Changes []KeyChange `json:"changes,omitempty"` // keys_changed: what no request explains
+	Before  time.Time   `json:"before,omitzero"`   // when it was last seen to be otherwise
+	Channel string      `json:"channel,omitempty"` // parked: the channel that Slack takes nothing for
+}
+
+// KeyChange is one key that was seen in another role than before. The roles are those
+// of Key; empty is not listed.
+type KeyChange struct {
+	KID string `json:"kid"`
+	Was string `json:"was,omitempty"`
+	Is  string `json:"is,omitempty"`
+}
+
+// Trace is what Auth0's tenant log says of changes that an alarm was about.
+type Trace struct {
+	Alarm  int64   `json:"alarm"` // number of its entry
+	Events []Event `json:"events"`
+}
+
+// Event is one write to the signing keys in Auth0's tenant log. What it says of people
+// is Auth0's word.
+type Event struct {
+	At      time.Time `json:"at"`
+	What    string    `json:"what"`              // rotate or revoke
+	KID     string    `json:"kid,omitempty"`     // revoke
+	Who     string    `json:"who,omitempty"`     // a user's name or id
+	Client  string    `json:"client,omitempty"`  // id or name of the application
+	From    string    `json:"from,omitempty"`    // an IP address
+	Channel string    `json:"channel,omitempty"` // in Auth0's words, such as api
 }
 
 // Answer is what Auth0 said to a write, if it said anything. No outcome is

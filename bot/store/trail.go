@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -104,6 +105,26 @@ func (s *Store) Story(ctx context.Context, id approval.ID) ([]audit.Entry, error
 // proven to be in the trail. audit.ErrForged: one is not.
 func (s *Store) Entries(ctx context.Context, after int64, limit int) ([]audit.Entry, error) {
 	return s.entries(ctx, `SELECT seq, line FROM trail WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
+}
+
+// EntriesOf is Entries of one tenant.
+func (s *Store) EntriesOf(ctx context.Context, tenant string, after int64, limit int) ([]audit.Entry, error) {
+	return s.entries(ctx, `SELECT seq, line FROM trail WHERE tenant = $1 AND seq > $2 ORDER BY seq LIMIT $3`, tenant, after, limit)
+}
+
+// Latest returns the last entry of a tenant that is of one of these kinds, proven to be
+// in the trail; nil: there is none. The tenant of what concerns none is "".
+func (s *Store) Latest(ctx context.Context, tenant string, kinds ...audit.Kind) (*audit.Entry, error) {
+	args, places := []any{tenant}, []string{}
+	for _, k := range kinds {
+		args = append(args, string(k))
+		places = append(places, fmt.Sprintf("$%d", len(args)))
+	}
+	found, err := s.entries(ctx, `SELECT seq, line FROM trail WHERE tenant = $1 AND kind IN (`+strings.Join(places, ", ")+`) ORDER BY seq DESC LIMIT 1`, args...)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
 }
 
 func (s *Store) entries(ctx context.Context, query string, args ...any) (out []audit.Entry, err error) {
