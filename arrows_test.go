@@ -22,7 +22,7 @@ import (
 var arrows = map[string][]string{
 	"keyturn":           {},
 	"cmd/keyturn":       {"cmd/keyturn/serve"},
-	"cmd/keyturn/serve": {"bot", "bot/approval", "bot/store", "mgmt", "github.com/kelseyhightower/envconfig", "github.com/rs/zerolog"},
+	"cmd/keyturn/serve": {"bot", "bot/approval", "bot/audit", "bot/store", "mgmt", "github.com/kelseyhightower/envconfig", "github.com/rs/zerolog"},
 	"cmd/rehearse":      {"keyturn", "cmd/keyturn/serve", "bot/slacksim", "mgmt/auth0sim"},
 	"bot":               {"bot/approval", "bot/audit", "bot/socket", "mgmt", "github.com/slack-go/slack", "github.com/rs/zerolog"},
 	"bot/approval":      {"bot/audit", "mgmt"},

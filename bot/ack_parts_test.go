@@ -172,7 +172,7 @@ func (i toldInbox) Worked(ctx context.Context, id string) error {
 }
 
 func runKeyturn(ctx context.Context, t *testing.T) {
-	db, err := store.Open(ctx, filepath.Join(os.Getenv("ACK_DIR"), "keyturn.db"), time.Now)
+	db, err := store.Open(ctx, filepath.Join(os.Getenv("ACK_DIR"), "keyturn.db"), filepath.Join(os.Getenv("ACK_DIR"), "keyturn.key"), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func inHouse(t *testing.T, test func(t *testing.T, h *house)) {
 func (h *house) open() {
 	h.t.Helper()
 	var err error
-	if h.store, err = store.Open(context.Background(), h.path, time.Now); err != nil {
+	if h.store, err = store.Open(context.Background(), h.path, h.path+".key", time.Now); err != nil {
 		h.t.Fatal(err)
 	}
 	reader, writer := mgmt.Open(mgmt.Config{BaseURL: "http://acme.test", ClientID: "sim-client", ClientSecret: "sim-secret", Dial: h.tenant.Dial})

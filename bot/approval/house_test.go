@@ -63,7 +63,7 @@ func (h *house) open() {
 func (h *house) start(dial func(context.Context, string, string) (net.Conn, error), over func(*store.Store) approval.Store) {
 	h.t.Helper()
 	var err error
-	if h.store, err = store.Open(context.Background(), h.path, time.Now); err != nil {
+	if h.store, err = store.Open(context.Background(), h.path, h.path+".key", time.Now); err != nil {
 		h.t.Fatal(err)
 	}
 	reader, writer := mgmt.Open(mgmt.Config{BaseURL: "http://acme.test", ClientID: "sim-client", ClientSecret: "sim-secret", Dial: dial})

@@ -94,6 +94,7 @@ type town struct {
 	began time.Time
 	log   []string
 	seq   int64 // the last entry that was read
+	ended bool  // the last entry ended a request
 	asked []*asked
 	byID  map[approval.ID]*asked
 	now   move // what somebody does at the moment

@@ -196,6 +196,13 @@ func (t *town) read() error {
 		if e.Seq != t.seq {
 			return fmt.Errorf("entry %d has number %d", t.seq, e.Seq)
 		}
+		if ended := t.ended; ended || e.Kind == audit.Checkpointed {
+			if t.ended = false; !ended || e.Kind != audit.Checkpointed {
+				return fmt.Errorf("entry %d is %s; after an end, and only there, a checkpoint comes", e.Seq, e.Kind)
+			}
+			continue
+		}
+		t.ended = e.Kind.Ends()
 		if e.Kind == audit.Asked {
 			r := &asked{n: len(t.asked) + 1, pressed: map[string]bool{}, intents: map[string][]time.Time{}}
 			t.asked, t.byID[approval.ID(e.Request)] = append(t.asked, r), r
@@ -297,7 +304,7 @@ func (t *town) open() error {
 	l := &life{leaving: t.leaving}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	var err error
-	if l.Store, err = store.Open(context.Background(), t.path, time.Now); err != nil {
+	if l.Store, err = store.Open(context.Background(), t.path, t.path+".key", time.Now); err != nil {
 		return err
 	}
 	tenants, writers := map[string]approval.Tenant{}, map[string]*mgmt.Writer{}

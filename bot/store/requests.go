@@ -88,7 +88,7 @@ func (s *Store) Create(ctx context.Context, r approval.Request, e audit.Entry) (
 		if !errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("looking for the same request: %w", err)
 		}
-		if r.Revision, err = appendEntry(ctx, tx, e, s.now()); err != nil {
+		if r.Revision, err = s.append(ctx, tx, e, s.now()); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO requests (id, tenant, action, state, kid, requester, pins, reason, link, prepared, channel,
@@ -123,7 +123,7 @@ func (s *Store) move(ctx context.Context, tx *sql.Tx, m approval.Move) (approval
 			return approval.Request{}, err
 		}
 		var err error
-		if seq, err = appendEntry(ctx, tx, m.Entry, now); err != nil {
+		if seq, err = s.append(ctx, tx, m.Entry, now); err != nil {
 			return approval.Request{}, err
 		}
 	}

@@ -23,6 +23,8 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"keyturn/bot/audit"
 )
 
 //go:embed migrations/*.sql
@@ -34,10 +36,11 @@ const callTimeout = 5 * time.Second
 // Store is an open database. It is safe for concurrent use; one process at a time
 // has it open.
 type Store struct {
-	write *sql.DB // one connection: writers queue here and not at the file's lock
-	read  *sql.DB
-	lock  *flock.Flock
-	now   func() time.Time
+	write  *sql.DB // one connection: writers queue here and not at the file's lock
+	read   *sql.DB
+	lock   *flock.Flock
+	signer *audit.Signer
+	now    func() time.Time
 
 	mu       sync.Mutex
 	changed  chan struct{}
@@ -49,8 +52,9 @@ var ErrInUse = errors.New("another keyturn uses this database")
 
 // Open opens the SQLite file at path, makes it if there is none, migrates it, and
 // gives up the leases of the process before: the lock file beside it (path.lock)
-// says that there is no other. ErrInUse: there is one.
-func Open(ctx context.Context, path string, now func() time.Time) (*Store, error) {
+// says that there is no other. ErrInUse: there is one. keyFile holds the key that signs
+// the checkpoints; a trail without one gets one. ErrKey: it is not this trail's.
+func Open(ctx context.Context, path, keyFile string, now func() time.Time) (*Store, error) {
 	s := &Store{now: now, changed: make(chan struct{}), lock: flock.New(path + ".lock")}
 	locked, err := s.lock.TryLock()
 	if err != nil {
@@ -62,6 +66,10 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Store, error
 	if err := s.open(ctx, path); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	if err := s.openSigner(ctx, keyFile); err != nil {
+		s.Close()
+		return nil, err
 	}
 	return s, nil
 }

@@ -41,7 +41,7 @@ func (c *clock) pass(d time.Duration) {
 
 func mustOpen(t *testing.T, path string, now func() time.Time) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), path, now)
+	s, err := Open(t.Context(), path, path+".key", now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestReopen(t *testing.T) {
 	if _, err := s.Claim(t.Context(), "me", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), path, time.Now); !errors.Is(err, ErrInUse) {
+	if _, err := Open(t.Context(), path, path+".key", time.Now); !errors.Is(err, ErrInUse) {
 		t.Errorf("opened twice: %v", err)
 	}
 	if err := s.Close(); err != nil {
@@ -347,7 +347,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{garbage, filepath.Join(dir, "missing", "keyturn.db"), dir} {
-		if s, err := Open(t.Context(), path, time.Now); err == nil {
+		if s, err := Open(t.Context(), path, path+".key", time.Now); err == nil {
 			s.Close()
 			t.Errorf("%s was opened", path)
 		} else if !strings.Contains(err.Error(), path) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -56,6 +57,26 @@ func checkCause(ctx context.Context, tx *sql.Tx, cause string) error {
 	return &approval.Recorded{Seq: seq, Now: now}
 }
 
+// append appends e and returns its number, and after an end a checkpoint over all up to
+// it. They are one transaction, so that no end is without.
+func (s *Store) append(ctx context.Context, tx *sql.Tx, e audit.Entry, now time.Time) (int64, error) {
+	seq, err := appendEntry(ctx, tx, e, now)
+	if err == nil && e.Kind.Ends() {
+		err = s.appendCheckpoint(ctx, tx, seq, "", now)
+	}
+	return seq, err
+}
+
+// appendCheckpoint appends a checkpoint over the first size entries.
+func (s *Store) appendCheckpoint(ctx context.Context, tx *sql.Tx, size int64, cause string, now time.Time) error {
+	signed, err := s.signer.Checkpoint(size, hashes{ctx, tx})
+	if err != nil {
+		return err
+	}
+	_, err = appendEntry(ctx, tx, audit.Entry{Kind: audit.Checkpointed, Cause: cause, Checkpoint: signed}, now)
+	return err
+}
+
 // appendEntry seals e as the next entry and returns its number.
 func appendEntry(ctx context.Context, tx *sql.Tx, e audit.Entry, now time.Time) (int64, error) {
 	var seq int64
@@ -82,16 +103,35 @@ func appendEntry(ctx context.Context, tx *sql.Tx, e audit.Entry, now time.Time) 
 
 // Note implements approval.Store.
 func (s *Store) Note(ctx context.Context, e audit.Entry) error {
+	return s.once(ctx, string(e.Kind), e.Cause, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := s.append(ctx, tx, e, s.now())
+		return err
+	})
+}
+
+// Checkpoint appends a checkpoint over all entries, once for each cause.
+func (s *Store) Checkpoint(ctx context.Context, cause string) error {
+	return s.once(ctx, "a checkpoint", cause, func(ctx context.Context, tx *sql.Tx) error {
+		size, err := size(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return s.appendCheckpoint(ctx, tx, size, cause, s.now())
+	})
+}
+
+// once runs f in a transaction unless the trail has an entry of this cause.
+func (s *Store) once(ctx context.Context, what, cause string, f func(ctx context.Context, tx *sql.Tx) error) error {
 	err := s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var seq int64
-		err := tx.QueryRowContext(ctx, `SELECT seq FROM trail WHERE cause = $1`, e.Cause).Scan(&seq)
+		err := tx.QueryRowContext(ctx, `SELECT seq FROM trail WHERE cause = $1`, cause).Scan(&seq)
 		if errors.Is(err, sql.ErrNoRows) {
-			_, err = appendEntry(ctx, tx, e, s.now())
+			err = f(ctx, tx)
 		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("noting %s: %w", e.Kind, err)
+		return fmt.Errorf("noting %s: %w", what, err)
 	}
 	return nil
 }
@@ -169,6 +209,19 @@ func size(ctx context.Context, tx *sql.Tx) (n int64, err error) {
 		return 0, fmt.Errorf("reading the trail's size: %w", err)
 	}
 	return n, nil
+}
+
+// Root returns the root of the tree over the first size entries, as 64 hex digits.
+func (s *Store) Root(ctx context.Context, size int64) (root string, err error) {
+	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		hash, err := tlog.TreeHash(size, hashes{ctx, tx})
+		root = hex.EncodeToString(hash[:])
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("computing the root of %d entries: %w", size, err)
+	}
+	return root, nil
 }
 
 // Rotations implements approval.Store.

@@ -24,7 +24,7 @@ import (
 // saw, what the trail says, and what Slack shows. It returns the state of each
 // request. What does not agree is a fault.
 func (w *world) check() (states []approval.State) {
-	db, err := store.Open(context.Background(), w.path(), time.Now)
+	db, err := store.Open(context.Background(), w.path(), w.path()+".key", time.Now)
 	if err != nil {
 		w.fault("opening the database: %v", err)
 		return nil

@@ -34,6 +34,7 @@ type Config struct {
 	ApprovalTTL   time.Duration `split_words:"true" default:"30m"`        // how long a request waits for its approval, 1m to 24h
 	Mention       string        `default:"on"`                            // on, or off: nobody is mentioned on cards and posts
 	DatabaseURL   string        `split_words:"true" default:"keyturn.db"` // path of the SQLite file
+	AuditKeyFile  string        `split_words:"true"`                      // path of the key that signs the trail's checkpoints; default: the SQLite file's with .key at its end
 	HTTPAddr      string        `split_words:"true"`                      // address of /healthz, /readyz and /metrics, such as :8080; default: off
 	LogLevel      string        `split_words:"true" default:"info"`       // debug, info, warn or error
 	LogFormat     string        `split_words:"true" default:"json"`       // json or console
@@ -221,7 +222,7 @@ var (
 func (c *Config) check(faults *Faults) {
 	checkToken("KEYTURN_SLACK_APP_TOKEN", c.SlackAppToken, "xapp-", "app-level token", faults)
 	checkToken("KEYTURN_SLACK_BOT_TOKEN", c.SlackBotToken, "xoxb-", "bot token", faults)
-	if u, err := url.Parse(c.SlackAPIUrl); err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
+	if u, err := url.Parse(c.SlackAPIUrl); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
 		faults.add("KEYTURN_SLACK_API_URL is no https:// address (http:// is taken only where the host is loopback)")
 	} else {
 		c.SlackAPIUrl = strings.TrimSuffix(c.SlackAPIUrl, "/") + "/"
@@ -250,6 +251,9 @@ func (c *Config) check(faults *Faults) {
 	oneOf("KEYTURN_LOG_FORMAT", c.LogFormat, faults, "json", "console")
 	if strings.Contains(c.DatabaseURL, "://") || c.DatabaseURL == "" {
 		faults.add("KEYTURN_DATABASE_URL has to be the path of a SQLite file")
+	}
+	if c.AuditKeyFile == "" {
+		c.AuditKeyFile = c.DatabaseURL + ".key"
 	}
 	if c.HTTPAddr != "" {
 		if _, _, err := net.SplitHostPort(c.HTTPAddr); err != nil {
@@ -340,6 +344,30 @@ func baseURL(domain string) string {
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// settings lists what is configured, each as NAME=value and the secrets only as set.
+func (c Config) settings() []string {
+	lines := settingsOf("KEYTURN", c)
+	for _, t := range c.ByTenant {
+		lines = append(lines, settingsOf(tenantPrefix(t.Name), t)...)
+	}
+	return lines
+}
+
+func settingsOf(prefix string, spec any) (lines []string) {
+	v := reflect.ValueOf(spec)
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if f.Tag.Get("ignored") == "true" {
+			continue
+		}
+		value := fmt.Sprint(v.FieldByIndex(f.Index).Interface()) // a Secret does not print
+		if list, ok := v.FieldByIndex(f.Index).Interface().([]string); ok {
+			value = strings.Join(list, ",")
+		}
+		lines = append(lines, variable(prefix, f)+"="+value)
+	}
+	return lines
 }
 
 // policy is who may ask and approve.

@@ -45,6 +45,25 @@ func environ(t *testing.T, changes map[string]string) {
 	}
 }
 
+func TestSettingsHaveNoSecrets(t *testing.T) {
+	environ(t, map[string]string{"KEYTURN_APPROVERS": "U0ALICE, U0BOB"})
+	c, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(c.settings(), "\n")
+	for _, want := range []string{"KEYTURN_SLACK_APP_TOKEN=[hidden]", "KEYTURN_APPROVERS=U0ALICE,U0BOB", "KEYTURN_APPROVAL_TTL=30m0s", "KEYTURN_TENANT_PROD_CLIENT_SECRET=[hidden]", "KEYTURN_TENANT_PROD_DOMAIN=acme.eu.auth0.com"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("the settings lack %s:\n%s", want, all)
+		}
+	}
+	for _, secret := range []string{string(c.SlackAppToken), string(c.SlackBotToken), string(c.ByTenant[0].ClientSecret)} {
+		if strings.Contains(all, secret) {
+			t.Errorf("the settings have %q in them:\n%s", secret, all)
+		}
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	environ(t, nil)
 	c, err := Load()
@@ -54,7 +73,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		SlackAppToken: "xapp-1-A-1-secret", SlackBotToken: "xoxb-secret", SlackAPIUrl: "https://slack.com/api/",
 		Approvers: []string{"U0ALICE", "S0ONCALL"}, Requesters: []string{"U0ALICE", "S0ONCALL"}, AuditChannel: "C0TRAIL",
-		ApprovalTTL: 30 * time.Minute, Mention: "on", DatabaseURL: "keyturn.db", LogLevel: "info", LogFormat: "json", Tenants: []string{"prod"},
+		ApprovalTTL: 30 * time.Minute, Mention: "on", DatabaseURL: "keyturn.db", AuditKeyFile: "keyturn.db.key", LogLevel: "info", LogFormat: "json", Tenants: []string{"prod"},
 		ByTenant: []TenantConfig{{Name: "prod", Domain: "acme.eu.auth0.com", ClientID: "client", ClientSecret: "hush"}},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
@@ -171,7 +190,10 @@ func TestTheREADMEListsEveryVariable(t *testing.T) {
 			listed = append(listed, regexp.MustCompile("KEYTURN_[A-Z_]+").FindAllString(cell, -1)...)
 		}
 	}
-	known = slices.DeleteFunc(known, func(name string) bool { return strings.HasSuffix(name, "_FILE") }) // one sentence for all
+	known = slices.DeleteFunc(slices.Clone(known), func(name string) bool { // one sentence for all secrets
+		secret, isFile := strings.CutSuffix(name, "_FILE")
+		return isFile && slices.Contains(known, secret)
+	})
 	slices.Sort(known)
 	slices.Sort(listed)
 	if diff := cmp.Diff(known, listed); diff != "" {

@@ -143,6 +143,10 @@ func (f *failing) Note(ctx context.Context, e audit.Entry) error {
 	return f.point("note "+entryName(e), func() error { return f.keeper.Note(ctx, e) })
 }
 
+func (f *failing) Checkpoint(ctx context.Context, cause string) error {
+	return f.point("checkpoint", func() error { return f.keeper.Checkpoint(ctx, cause) })
+}
+
 // Claim is asked again and again; one that would find nothing writes nothing.
 func (f *failing) Claim(ctx context.Context, owner string, lease time.Duration) (r approval.Request, err error) {
 	if due, err := f.NextDue(ctx); err != nil || due.IsZero() || due.After(time.Now()) {

@@ -44,8 +44,11 @@ func Run(ctx context.Context, log io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSetup, err)
 	}
-	db, err := store.Open(ctx, cfg.DatabaseURL, time.Now)
-	if err != nil {
+	db, err := store.Open(ctx, cfg.DatabaseURL, cfg.AuditKeyFile, time.Now)
+	switch {
+	case errors.Is(err, store.ErrKey):
+		return fmt.Errorf("%w: KEYTURN_AUDIT_KEY_FILE: %w", ErrSetup, err)
+	case err != nil:
 		return fmt.Errorf("%w: KEYTURN_DATABASE_URL: %w", ErrSetup, err)
 	}
 	s := assemble(cfg, instrumented(db), newLog(cfg, log))
@@ -62,6 +65,7 @@ func newLog(cfg Config, w io.Writer) zerolog.Logger {
 // server is keyturn, put together.
 type server struct {
 	cfg     Config
+	db      trail
 	log     zerolog.Logger
 	carrier *approval.Carrier
 	bot     *bot.Bot
@@ -74,6 +78,7 @@ type keeper interface {
 	bot.Inbox
 	bot.Trail
 	bot.Posts
+	trail
 }
 
 // assemble builds the parts, leaves first.
@@ -103,15 +108,20 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 		Policy: policy, Tenants: tenants, Names: cfg.Tenants, Inbox: db, Trail: db, Posts: db,
 		Channels: cfg.Channels, AuditChannel: cfg.AuditChannel, Mention: cfg.Mention == "on", Pace: pace(), Log: log, Now: time.Now,
 	})
-	return &server{cfg: cfg, log: log, carrier: carrier, bot: b, tenants: newTenantsReady(tenants, log)}
+	return &server{cfg: cfg, db: db, log: log, carrier: carrier, bot: b, tenants: newTenantsReady(tenants, log)}
 }
 
 // run runs the parts until ctx ends, or until one says that it cannot go on.
 func (s *server) run(ctx context.Context) error {
-	s.log.Info().Str("version", Version()).Strs("tenants", s.cfg.Tenants).Msg("keyturn starts")
+	s.log.Info().Str("version", Version()).Strs("tenants", s.cfg.Tenants).Str("key", s.db.Public()).Msg("keyturn starts")
 	defer s.log.Info().Msg("keyturn stopped")
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	began := false
+	defer func() {
+		if began {
+			s.recordStop(ctx)
+		}
+	}()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
@@ -122,17 +132,28 @@ func (s *server) run(ctx context.Context) error {
 	if listening != "" {
 		s.log.Info().Str("addr", listening).Msg("listening")
 	}
-	for err := s.bot.BeginPosts(ctx); err != nil; err = s.bot.BeginPosts(ctx) {
-		s.log.Error().Err(err).Msg("the posts cannot be begun")
+	for err := s.begin(ctx); err != nil; err = s.begin(ctx) {
+		s.log.Error().Err(err).Msg("the trail cannot be begun")
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
 			return nil
 		}
 	}
+	began = true
 	wg.Go(func() { s.carrier.Run(ctx) })
 	wg.Go(func() { s.tenants.run(ctx) })
+	wg.Go(func() { s.checkpointDaily(ctx) })
 	return s.bot.Run(ctx)
+}
+
+// begin is what comes before anything else is written: what is recorded before the
+// posts begin would never be posted.
+func (s *server) begin(ctx context.Context) error {
+	if err := s.bot.BeginPosts(ctx); err != nil {
+		return err
+	}
+	return s.recordStart(ctx)
 }
 
 // Version is keyturn's, as it was built.
