@@ -20,8 +20,17 @@ import (
 // maxLine bounds an entry's bytes, so that a reader can refuse what no writer wrote.
 const maxLine = 64 << 10
 
-// ErrForged is wrapped by every error of Open: the entry is not what was sealed.
+// ErrForged is what every Forged is.
 var ErrForged = errors.New("the entry is not the one that was sealed")
+
+// Forged is the error of Open: the entry is not the one that was sealed.
+type Forged struct {
+	Seq int64
+	Why error
+}
+
+func (f *Forged) Error() string   { return fmt.Sprintf("entry %d: %v: %v", f.Seq, f.Why, ErrForged) }
+func (f *Forged) Unwrap() []error { return []error{f.Why, ErrForged} }
 
 // Seal turns a draft into entry number seq (the first is 1) at time at. It returns
 // the line whose exact bytes are to be kept, and the hashes to be kept with it, in
@@ -52,26 +61,34 @@ func Seal(draft Entry, seq int64, at time.Time, hashes tlog.HashReader) (line []
 
 // Open reads entry number seq back out of a trail of size entries. It returns the
 // entry only if line hashes to the leaf kept for seq and that leaf is included in
-// the tree over all kept hashes. What it cannot see is somebody who rewrote the
-// line and every hash above it: that takes a checkpoint kept elsewhere.
+// the tree over all kept hashes; otherwise the error is a *Forged. What it cannot see is
+// somebody who rewrote the line and every hash above it: that takes a checkpoint kept
+// elsewhere.
 func Open(line []byte, seq, size int64, hashes tlog.HashReader) (Entry, error) {
+	e, err := open(line, seq, size, hashes)
+	if err != nil {
+		return Entry{}, &Forged{Seq: seq, Why: err}
+	}
+	return e, nil
+}
+
+func open(line []byte, seq, size int64, hashes tlog.HashReader) (e Entry, err error) {
 	root, err := tlog.TreeHash(size, hashes)
 	if err != nil {
-		return Entry{}, fmt.Errorf("entry %d: computing the root: %w: %w", seq, err, ErrForged)
+		return e, fmt.Errorf("computing the root: %w", err)
 	}
 	proof, err := tlog.ProveRecord(size, seq-1, hashes)
 	if err != nil {
-		return Entry{}, fmt.Errorf("entry %d: proving inclusion: %w: %w", seq, err, ErrForged)
+		return e, fmt.Errorf("proving inclusion: %w", err)
 	}
 	if err := tlog.CheckRecord(proof, size, root, seq-1, tlog.RecordHash(line)); err != nil {
-		return Entry{}, fmt.Errorf("entry %d: %w: %w", seq, err, ErrForged)
+		return e, err
 	}
-	var e Entry
 	if err := json.Unmarshal(line, &e); err != nil {
-		return Entry{}, fmt.Errorf("entry %d: decoding: %w: %w", seq, err, ErrForged)
+		return e, fmt.Errorf("decoding: %w", err)
 	}
 	if e.Seq != seq {
-		return Entry{}, fmt.Errorf("entry %d: calls itself %d: %w", seq, e.Seq, ErrForged)
+		return e, fmt.Errorf("it calls itself %d", e.Seq)
 	}
 	return e, nil
 }

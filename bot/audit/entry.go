@@ -161,11 +161,20 @@ type Press struct {
 // Alarm is what people are woken for, as programs tell one from another; people read
 // the note.
 type Alarm struct {
-	What    string      `json:"what"`              // keys_changed, unreadable or parked
-	Changes []KeyChange `json:"changes,omitempty"` // keys_changed: what no request explains
-	Before  time.Time   `json:"before,omitzero"`   // when it was last seen to be otherwise
-	Channel string      `json:"channel,omitempty"` // parked: the channel that Slack takes nothing for
+	What    string      `json:"what"`
+	Changes []KeyChange `json:"changes,omitempty"` // of KeysChanged: what no request explains
+	Before  time.Time   `json:"before,omitzero"`   // of KeysChanged: when it was last seen to be otherwise
+	Channel string      `json:"channel,omitempty"` // of ChannelParked
+	Entry   int64       `json:"entry,omitempty"`   // of EntryForged: its number
 }
+
+// What an alarm can be about.
+const (
+	KeysChanged      = "keys_changed"   // of a tenant, and no request explains it
+	TenantUnreadable = "unreadable"     // the keys of a tenant could not be read for long
+	ChannelParked    = "channel_parked" // Slack takes nothing for a channel
+	EntryForged      = "entry_forged"   // an entry of the trail is not the one that was sealed, or is gone
+)
 
 // KeyChange is one key that was seen in another role than before. The roles are those
 // of Key; empty is not listed.
