@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"keyturn/bot/approval"
+	"keyturn/bot/audit"
 )
 
 const (
@@ -92,7 +93,7 @@ func (b *Bot) catchUp(ctx context.Context, channel string) {
 		case ctx.Err() != nil:
 			return
 		case no:
-			b.park(channel, code)
+			b.park(ctx, channel, code)
 			sleep(ctx, parkedFor*b.Pace)
 		case err != nil:
 			b.Log.Warn().Str("channel", channel).Err(err).Msg("a channel is behind")
@@ -121,11 +122,8 @@ func (b *Bot) show(ctx context.Context, channel string) (more bool, err error) {
 			err = errors.Join(err, fmt.Errorf("the card of %s: %w", id, drawErr))
 		}
 	}
-	next, passed, nextErr := b.nextPost(ctx, channel)
-	if err = errors.Join(err, nextErr); next == nil {
-		return passed || len(ids) > 0, err
-	}
-	if wait := b.pace.post(channel); wait > 0 {
+	// What is next is only looked for when it may go: reading proves each entry.
+	if wait := b.pace.untilPost(channel); wait > 0 {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		select {
@@ -135,6 +133,11 @@ func (b *Bot) show(ctx context.Context, channel string) (more bool, err error) {
 		}
 		return true, err
 	}
+	next, passed, nextErr := b.nextPost(ctx, channel)
+	if err = errors.Join(err, nextErr); next == nil {
+		return passed || len(ids) > 0, err
+	}
+	b.takeTurn(ctx, channel)
 	return true, errors.Join(err, b.finish(ctx, next))
 }
 
@@ -155,15 +158,19 @@ func (b *Bot) draw(ctx context.Context, channel string, id approval.ID) error {
 	if err != nil {
 		return err
 	}
-	story, err := b.Trail.Story(ctx, id)
-	if err != nil {
-		return err
-	}
 	cards, err := b.Posts.Cards(ctx, id)
 	if err != nil {
 		return err
 	}
+	story, err := b.Trail.Story(ctx, id)
+	forged := errors.Is(err, audit.ErrForged)
+	if err != nil && !forged {
+		return err
+	}
 	text, blocks := card(r, until(story, r.Revision), board{approvers: b.Policy.ApproversOf(r.Tenant), mention: b.Mention})
+	if forged {
+		text, blocks = forgedCard(r)
+	}
 	if len(cards) == 0 {
 		b.takeTurn(ctx, channel)
 		ts, err := b.post(ctx, channel, text, blocks)

@@ -42,6 +42,8 @@ type Trail interface {
 	Entries(ctx context.Context, after int64, limit int) ([]audit.Entry, error)
 	EntriesIn(ctx context.Context, channel string, after int64, limit int) ([]audit.Entry, error)
 	Size(ctx context.Context) (int64, error)
+	Root(ctx context.Context, size int64) (hex string, err error)
+	Note(ctx context.Context, e audit.Entry) error
 	Changed() <-chan struct{} // closed at the next commit
 }
 

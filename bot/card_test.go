@@ -156,7 +156,7 @@ func TestCards(t *testing.T) {
 				if line, ok := threadLine(e, naming(true)); ok {
 					posts = append(posts, section(line))
 				}
-				if isPosted(e.Kind) {
+				if isPosted(e) {
 					_, post := trailPost(e, story, true)
 					posts = append(posts, post...)
 				}

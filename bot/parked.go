@@ -2,15 +2,19 @@ package bot
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/slack-go/slack"
+
+	"keyturn/bot/audit"
 )
 
 // This file is what becomes of a channel that Slack takes nothing for: it was archived,
 // or the bot was thrown out. It is parked, and tried again now and then; the others go
-// on, and are told.
+// on. An alarm is in the trail, and with it in the audit channel; channels in which a
+// request is open are told, too.
 
 type parked struct {
 	code string          // Slack's word for it
@@ -18,17 +22,31 @@ type parked struct {
 }
 
 // park parks a channel.
-func (b *Bot) park(channel, code string) {
+func (b *Bot) park(ctx context.Context, channel, code string) {
 	b.announcer.mu.Lock()
 	known := b.announcer.parked[channel]
 	if known == nil || known.code != code {
-		b.announcer.parked[channel] = &parked{code: code, told: map[string]bool{}}
+		b.announcer.parked[channel] = &parked{code: code, told: map[string]bool{b.AuditChannel: true}}
 	}
 	b.announcer.mu.Unlock()
 	if known == nil {
 		b.Log.Error().Str("channel", channel).Str("code", code).Msg("Slack takes nothing for a channel; what is to be shown there waits")
+		// How far its posts are names the outage: a start finds the same.
+		at, err := b.Posts.Posted(ctx, channel)
+		if err == nil {
+			err = b.raise(ctx, fmt.Sprintf("parked:%s:%d", channel, at), audit.Alarm{What: audit.ChannelParked, Channel: channel},
+				parkedWords(channel, code, channel == b.AuditChannel))
+		}
+		if err != nil {
+			b.Log.Error().Str("channel", channel).Err(err).Msg("the alarm of a channel is not in the trail")
+		}
 	}
 	b.announcer.nudge()
+}
+
+// raise notes an alarm, once for each cause; its post follows like that of any entry.
+func (b *Bot) raise(ctx context.Context, cause string, alarm audit.Alarm, note string) error {
+	return b.Trail.Note(ctx, audit.Entry{Kind: audit.Alarmed, Cause: cause, Alarm: &alarm, Note: note})
 }
 
 // unpark lets a channel be like the others again.
@@ -41,8 +59,8 @@ func (b *Bot) unpark(channel string) {
 	}
 }
 
-// alarmed returns the channels that have to be told of a parked one: the audit channel,
-// and those in which a request is open.
+// alarmed returns the channels that have to be told of a parked one: those in which a
+// request is open.
 func (b *Bot) alarmed(ctx context.Context) ([]string, error) {
 	b.announcer.mu.Lock()
 	none := len(b.announcer.parked) == 0
@@ -54,7 +72,7 @@ func (b *Bot) alarmed(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	channels := []string{b.AuditChannel}
+	var channels []string
 	for _, r := range open {
 		if !slices.Contains(channels, r.Channel) {
 			channels = append(channels, r.Channel)
@@ -83,7 +101,7 @@ func (b *Bot) alarm(channel string) (other, code string, ok bool) {
 
 // postAlarm tells a channel of a parked one.
 func (b *Bot) postAlarm(ctx context.Context, channel, other, code string) error {
-	words := alarmWords(other, code, other == b.AuditChannel)
+	words := "⚠️ " + parkedWords("<#"+escape(other)+">", escape(code), other == b.AuditChannel)
 	if _, err := b.post(ctx, channel, words, []slack.Block{section(words)}); err != nil {
 		return err
 	}
@@ -93,4 +111,15 @@ func (b *Bot) postAlarm(ctx context.Context, channel, other, code string) error 
 		p.told[channel] = true
 	}
 	return nil
+}
+
+// parkedWords says that Slack takes nothing for a channel.
+func parkedWords(channel, why string, isAudit bool) string {
+	words := "Slack takes nothing from me for " + channel + " (" + why + "). "
+	if isAudit {
+		words += "It is the channel of the trail: what is recorded is kept, and posted there once it can be. "
+	} else {
+		words += "Cards there are not up to date; /signing-keys requests shows what is open. "
+	}
+	return words + "Invite me there, or unarchive it."
 }

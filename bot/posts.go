@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/slack-go/slack"
 
@@ -37,12 +38,24 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 			return b.Trail.EntriesIn(ctx, channel, after, limit)
 		}
 	}
+	limit := 50
 	for {
-		entries, err := read(ctx, seq, 50)
-		if err != nil || len(entries) == 0 {
+		entries, err := read(ctx, seq, limit)
+		var forged *audit.Forged
+		switch {
+		case errors.As(err, &forged) && limit > 1:
+			limit = 1 // those before it are posted as ever
+			continue
+		case errors.As(err, &forged):
+			return nil, true, b.passForged(ctx, channel, forged.Seq)
+		case err != nil || len(entries) == 0:
 			return nil, passed, err
 		}
 		for _, e := range entries {
+			if channel == b.AuditChannel && e.Seq > seq+1 {
+				return nil, true, b.passForged(ctx, channel, seq+1) // it is gone
+			}
+			seq = e.Seq
 			posts, err := b.postsOf(ctx, channel, e)
 			if err != nil {
 				return nil, passed, err
@@ -51,7 +64,6 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 				return func(ctx context.Context) error { return b.postAll(ctx, channel, e.Seq, posts) }, passed, nil
 			}
 		}
-		seq = entries[len(entries)-1].Seq
 		if err := b.Posts.SetPosted(ctx, channel, seq); err != nil {
 			return nil, passed, err
 		}
@@ -59,10 +71,22 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 	}
 }
 
+// passForged raises the alarm of an entry that is not the one that was sealed, and lets a
+// channel go on behind it: what comes later must still reach people.
+func (b *Bot) passForged(ctx context.Context, channel string, seq int64) error {
+	b.Log.Error().Int64("entry", seq).Msg("an entry of the trail was forged; run keyturn audit verify")
+	note := fmt.Sprintf("Entry #%d of the trail is not the one that was sealed, or is gone: somebody changed the database. Do not believe what it says now; "+
+		"keep a copy of the database as it is, and run keyturn audit verify with a checkpoint from this channel.", seq)
+	if err := b.raise(ctx, fmt.Sprintf("forged:%d", seq), audit.Alarm{What: audit.EntryForged, Entry: seq}, note); err != nil {
+		return err
+	}
+	return b.Posts.SetPosted(ctx, channel, seq)
+}
+
 // postsOf returns what an entry is posted with in a channel: in the audit channel, in
 // the thread of its request's card, in both where they are the same channel, or nowhere.
 func (b *Bot) postsOf(ctx context.Context, channel string, e audit.Entry) (posts []func(context.Context) error, err error) {
-	if channel == b.AuditChannel && isPosted(e.Kind) {
+	if channel == b.AuditChannel && isPosted(e) {
 		post := b.postEntry
 		if e.Kind == audit.Refused {
 			post = b.postRefused
@@ -135,13 +159,48 @@ func (b *Bot) addLine(ctx context.Context, r approval.Request, e audit.Entry) er
 
 // postEntry posts an entry in the audit channel.
 func (b *Bot) postEntry(ctx context.Context, e audit.Entry) error {
-	story, err := b.Trail.Story(ctx, approval.ID(e.Request))
+	w, err := b.witness(ctx, e)
 	if err != nil {
 		return err
 	}
-	text, blocks := trailPost(e, story, b.Mention)
-	_, err = b.post(ctx, b.AuditChannel, text, blocks)
+	var text string
+	var blocks []slack.Block
+	if e.Request == "" {
+		wake := ""
+		if b.Mention {
+			wake = mentionIDs(b.Policy.ApproversOf(e.Tenant))
+		}
+		text, blocks = eventPost(e, wake)
+	} else {
+		story, err := b.Trail.Story(ctx, approval.ID(e.Request))
+		switch {
+		case errors.Is(err, audit.ErrForged):
+			text, blocks = eventPost(e, "") // this entry is as it was sealed; others of its request are not
+		case err != nil:
+			return err
+		default:
+			text, blocks = trailPost(e, story, b.Mention)
+		}
+	}
+	_, err = b.post(ctx, b.AuditChannel, text, append(blocks, w.blocks()...))
 	return err
+}
+
+// witness returns what the post of an entry says of the trail: up to and with the entry.
+func (b *Bot) witness(ctx context.Context, e audit.Entry) (w witness, err error) {
+	w.size = e.Seq
+	if w.root, err = b.Trail.Root(ctx, e.Seq); err != nil {
+		return w, err
+	}
+	if e.Kind.Ends() {
+		next, err := b.Trail.Entries(ctx, e.Seq, 1)
+		if err == nil && len(next) == 1 {
+			w.checkpoint = next[0].Checkpoint
+		}
+		return w, err
+	}
+	w.checkpoint = e.Checkpoint
+	return w, nil
 }
 
 // postRefused posts in the audit channel that a press did not count. All of one person
@@ -153,7 +212,13 @@ func (b *Bot) postRefused(ctx context.Context, e audit.Entry) error {
 		return err
 	}
 	all := refusedOf(story, person)
+	last := all[len(all)-1]
+	w, err := b.witness(ctx, last)
+	if err != nil {
+		return err
+	}
 	text, blocks := refusedPost(all, story, b.Mention)
+	blocks = append(blocks, w.blocks()...)
 	ts, _, err := b.Posts.Joined(ctx, b.AuditChannel, id, person)
 	if err != nil {
 		return err
@@ -167,5 +232,5 @@ func (b *Bot) postRefused(ctx context.Context, e audit.Entry) error {
 	if err != nil {
 		return err
 	}
-	return b.Posts.SetJoined(ctx, b.AuditChannel, id, person, ts, all[len(all)-1].Seq)
+	return b.Posts.SetJoined(ctx, b.AuditChannel, id, person, ts, last.Seq)
 }

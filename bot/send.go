@@ -28,21 +28,31 @@ type pace struct {
 	held map[string]time.Time // after a 429, by method: it is for the whole workspace
 }
 
-// post returns how long to wait before the next post in a channel; 0: it may go now,
-// and counts as gone.
-func (p *pace) post(channel string) time.Duration {
+// untilPost returns how long to wait before the next post in a channel; 0 or less: it may
+// go now.
+func (p *pace) untilPost(channel string) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at := p.now()
+	return p.until(channel)
+}
+
+func (p *pace) until(channel string) time.Duration {
 	next := p.next[channel]
 	if held := p.held[methodPost]; held.After(next) {
 		next = held
 	}
-	if wait := next.Sub(at); wait > 0 {
-		return wait
+	return next.Sub(p.now())
+}
+
+// post is untilPost, and where it may go now, it counts as gone.
+func (p *pace) post(channel string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wait := p.until(channel)
+	if wait <= 0 {
+		p.next[channel] = p.now().Add(p.every)
 	}
-	p.next[channel] = at.Add(p.every)
-	return 0
+	return wait
 }
 
 // takeTurn waits until the next post in a channel may go, or ctx ends.
