@@ -40,7 +40,13 @@ func (w *world) check() (states []approval.State) {
 
 	stories := map[approval.ID][]audit.Entry{}
 	var ids []approval.ID
-	for _, e := range trail {
+	for i, e := range trail {
+		if e.Kind.Ends() && (i+1 == len(trail) || trail[i+1].Kind != audit.Checkpointed) {
+			w.fault("entry %d is an end without a checkpoint", e.Seq)
+		}
+		if e.Request == "" {
+			continue
+		}
 		id := approval.ID(e.Request)
 		if stories[id] == nil {
 			ids = append(ids, id)
@@ -212,6 +218,10 @@ func (w *world) checkPosts(trail []audit.Entry) {
 	first, last := map[[2]string]int64{}, map[[2]string]int64{}
 	for _, e := range trail {
 		switch e.Kind {
+		case audit.Started, audit.Stopped, audit.Checkpointed: // the first start, and the checkpoint of a day
+			if e.Note != "" || e.Kind == audit.Checkpointed && e.Cause != "" {
+				want = append(want, e.Seq)
+			}
 		case audit.Refused:
 			whose := [2]string{e.Request, e.Actor.User}
 			if first[whose] == 0 {
