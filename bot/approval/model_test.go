@@ -33,6 +33,9 @@ func TestAnyHistory(t *testing.T) {
 	if !set {
 		flag.Set("rapid.checks", "50") // rapid's own 100 take minutes with -race
 	}
+	if !set && testing.Short() {
+		flag.Set("rapid.checks", "15")
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		// All is drawn before the bubble begins: rapid leaves a test by a panic, which
 		// must not cross the bubble.
