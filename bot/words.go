@@ -13,17 +13,21 @@ import (
 // characters, and 54 where they are from before 2020.
 var kidLike = regexp.MustCompile(`^[A-Za-z0-9_-]{20,64}$`)
 
+// requestLike is what a word must look like to be taken as a request's id.
+var requestLike = regexp.MustCompile(`^kt-[a-z0-9]{8}$`)
+
 // verbs are the first words there are.
 var verbs = []string{"list", "revoke", "rotate", "rotate-and-revoke", "requests", "certificate", "audit", "help"}
 
 // words is a command as it was understood.
 type words struct {
-	verb   string
-	tenant string
-	kid    string // revoke
-	role   string // certificate: next, current, previous
-	n      int    // audit
-	reason string // revoke, rotate, rotate-and-revoke
+	verb    string
+	tenant  string
+	kid     string      // revoke
+	role    string      // certificate: next, current, previous
+	n       int         // audit: how many entries
+	request approval.ID // audit: of this request alone
+	reason  string      // revoke, rotate, rotate-and-revoke
 }
 
 // misread says what was not understood. It repeats what was typed, so it is only
@@ -86,7 +90,11 @@ func (w *words) readRest(rest string) error {
 			w.n = n
 			return nil
 		}
-		return misread("How many entries? Say a number from 1 to 40, such as /signing-keys audit 20.")
+		if id := strings.ToLower(word); requestLike.MatchString(id) {
+			w.request = approval.ID(id)
+			return nil
+		}
+		return misread("Which entries? Say how many of the last, from 1 to 40, such as /signing-keys audit 20, or a request, such as /signing-keys audit kt-abcdefgh.")
 	case w.verb == "help":
 		return nil
 	}
