@@ -61,6 +61,29 @@ func TestAForgedEntryIsAnAlarm(t *testing.T) {
 	}
 }
 
+func TestEntriesThatAreGone(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		h.press("UBOB", h.ask("revoke"), "deny")
+		h.close()
+		h.forge(`UPDATE posts SET seq = 2`)
+		h.forge(`DELETE FROM trail WHERE seq = 3`)
+		h.forge(`DELETE FROM requests`)
+		h.open()
+		h.rest()
+		wantIn(t, "the audit channel", h.trailPosts(), "#4 Alarmed", "Entry #3 of the trail")
+		h.press("UBOB", h.ask("rotate"), "deny")
+		h.rest()
+		wantIn(t, "the audit channel", h.trailPosts(), "#5 Asked", "#6 Denied")
+
+		h.close()
+		h.forge(`UPDATE posts SET seq = 4`)
+		h.forge(`DELETE FROM trail WHERE seq = 5`) // and what came after it is there
+		h.open()
+		h.rest()
+		wantIn(t, "the audit channel", h.trailPosts(), "Entry #5 of the trail")
+	})
+}
+
 func TestEachPostIsAWitness(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		h.press("UBOB", h.ask("rotate"), "approve")

@@ -32,6 +32,10 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 	if err != nil {
 		return nil, false, err
 	}
+	size, err := b.Trail.Size(ctx) // before the entries: those up to it have to be among them
+	if err != nil {
+		return nil, false, err
+	}
 	read := b.Trail.Entries
 	if channel != b.AuditChannel {
 		read = func(ctx context.Context, after int64, limit int) ([]audit.Entry, error) {
@@ -48,8 +52,12 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 			continue
 		case errors.As(err, &forged):
 			return nil, true, b.passForged(ctx, channel, forged.Seq)
-		case err != nil || len(entries) == 0:
+		case err != nil:
 			return nil, passed, err
+		case channel == b.AuditChannel && len(entries) == 0 && size > seq:
+			return nil, true, b.passForged(ctx, channel, seq+1) // it is gone
+		case len(entries) == 0:
+			return nil, passed, nil
 		}
 		for _, e := range entries {
 			if channel == b.AuditChannel && e.Seq > seq+1 {
@@ -98,6 +106,9 @@ func (b *Bot) postsOf(ctx context.Context, channel string, e audit.Entry) (posts
 	}
 	if _, ok := threadLine(e, naming(b.Mention)); ok {
 		r, err := b.Trail.Request(ctx, approval.ID(e.Request))
+		if errors.Is(err, approval.ErrUnknown) {
+			return posts, nil // somebody took its row away, and must not stop what comes later
+		}
 		if err != nil {
 			return nil, err
 		}
