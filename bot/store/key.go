@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"keyturn/bot/audit"
 )
@@ -60,7 +61,8 @@ func (s *Store) namedKey(ctx context.Context) (string, error) {
 	return first[0].Key, nil
 }
 
-// makeKey makes the key file. It is on the disk before anything is signed with it.
+// makeKey makes the key file. It and its name are on the disk before anything is signed
+// with it: a trail that lost its key in a power cut could not go on.
 func makeKey(path string) ([]byte, error) {
 	private, err := audit.NewSigner()
 	if err != nil {
@@ -71,10 +73,18 @@ func makeKey(path string) ([]byte, error) {
 		return nil, err
 	}
 	_, err = f.WriteString(private + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close(), syncFolder(path)); err != nil {
 		return nil, errors.Join(err, os.Remove(path)) // half a key would be refused from now on
 	}
 	return []byte(private), nil
+}
+
+func syncFolder(path string) error {
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Public is the public part of the key that signs the trail's checkpoints.
