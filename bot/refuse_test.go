@@ -288,7 +288,7 @@ func TestWordsThatPeopleType(t *testing.T) {
 	for line, words := range map[string]string{
 		"/signing-keys <!channel> now":     "I do not know the word “<!channel>”",
 		"/signing-keys frobnicate":         "I do not know the word “frobnicate”",
-		"/signing-keys audit many":         "Say a number from 1 to 40",
+		"/signing-keys audit many":         "Say how many of the last, from 1 to 40",
 		"/signing-keys certificate newest": "Say next, current or previous",
 		"/signing-keys list everything":    "takes no more words",
 	} {

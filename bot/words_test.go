@@ -32,6 +32,7 @@ func TestParse(t *testing.T) {
 		{"certificate staging Current", two, words{verb: "certificate", tenant: "staging", role: "current"}},
 		{"audit", two, words{verb: "audit"}},
 		{"audit 40", two, words{verb: "audit", n: 40}},
+		{"audit KT-abcd2345", two, words{verb: "audit", request: "kt-abcd2345"}},
 		{"requests", two, words{verb: "requests"}},
 		{"help me", two, words{verb: "help"}},
 	} {

@@ -24,7 +24,7 @@ func TestTheRehearsalPlaysTheMainJob(t *testing.T) {
 	}
 	for _, want := range []string{
 		"alice types in #incident:  /signing-keys revoke", "a second person has to decide", "bob presses [Approve]", "✅ Done",
-		"bob types in #incident:  /signing-keys rotate-and-revoke", "Rotating now", "#2 Refused", "#18 Done", "revoked          ",
+		"bob types in #incident:  /signing-keys rotate-and-revoke", "Rotating now", " Started · ", " Refused · Revoke", " Done · Rotate, then revoke", "revoked          ",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the rehearsal lacks %q:\n%s", want, out.String())
