@@ -8,6 +8,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"keyturn/bot/approval"
+	"keyturn/bot/audit"
 )
 
 // command works a slash command. Its answers go to the response URL, which works
@@ -46,14 +47,38 @@ func (b *Bot) shown(ctx context.Context, w words) ([]slack.Block, error) {
 		keys, err := b.Tenants[w.tenant].Reader.Keys(ctx)
 		return certificateBlocks(w.tenant, w.role, keys), err
 	case "audit":
-		size, err := b.Trail.Size(ctx)
-		if err != nil {
-			return nil, err
-		}
-		entries, err := b.Trail.Entries(ctx, max(0, size-int64(w.n)), w.n)
-		return auditBlocks(entries, size), err
+		return b.trailOf(ctx, w)
 	}
 	return []slack.Block{section(helpWords(b.Names))}, nil
+}
+
+// trailOf answers the audit command: with the last entries, or with those of a request.
+func (b *Bot) trailOf(ctx context.Context, w words) ([]slack.Block, error) {
+	if w.request != "" {
+		story, err := b.Trail.Story(ctx, w.request)
+		switch {
+		case errors.Is(err, audit.ErrForged):
+			return []slack.Block{section(refusalWords(&approval.Refusal{Why: approval.TrailForged}, nil))}, nil
+		case err != nil:
+			return nil, err
+		case len(story) == 0:
+			return []slack.Block{section("The trail has no request " + code(string(w.request)) + ". Type `/signing-keys audit` for the last entries.")}, nil
+		}
+		return trailBlocks("The trail of "+string(w.request), story, "For a post-mortem, with all that was typed: "+code("keyturn audit show "+string(w.request))), nil
+	}
+	size, err := b.Trail.Size(ctx)
+	if err != nil {
+		return nil, err
+	}
+	root, err := b.Trail.Root(ctx, size)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := b.Trail.Entries(ctx, max(0, size-int64(w.n)), w.n)
+	if errors.Is(err, audit.ErrForged) {
+		return []slack.Block{section("🚨 An entry among them is not the one that was sealed: " + escape(err.Error()) + ". Tell the operator, who runs `keyturn audit verify`.")}, nil
+	}
+	return trailBlocks("The trail", entries, witness{size: size, root: root}.words()), err
 }
 
 func (b *Bot) list(ctx context.Context, tenant string, share bool) ([]slack.Block, error) {

@@ -2,6 +2,7 @@ package bot_test
 
 import (
 	"database/sql"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -68,10 +69,15 @@ func TestAuditAndHelp(t *testing.T) {
 		h.press("UBOB", h.ask("revoke"), "approve")
 		h.slash("UALICE", "/signing-keys audit 3")
 		told := h.told("UALICE")
-		wantIn(t, "the trail", told, "#6", "#7", "#8", "Done", "8 in all")
+		wantIn(t, "the trail", told, "#6", "#7", "#8", "Done.", "A checkpoint", "Size 8 · root ")
 		if strings.Contains(told, "#5") {
 			t.Errorf("there are more than 3 entries:\n%s", told)
 		}
+		id := regexp.MustCompile(`kt-[a-z0-9]{8}`).FindString(told)
+		h.slash("UALICE", "/signing-keys audit "+id)
+		wantIn(t, "the request", h.told("UALICE"), "The trail of "+id, "#1", "asked for the revocation of the key "+h.kid("revoked"), "#2", "bob (UBOB) approved it", "keyturn audit show "+id)
+		h.slash("UALICE", "/signing-keys audit kt-22222222")
+		wantIn(t, "an unknown request", h.told("UALICE"), "The trail has no request kt-22222222")
 		h.slash("UALICE", "/signing-keys help")
 		wantIn(t, "the help", h.told("UALICE"), "Two people turn the key", "rotate-and-revoke", "The tenant is prod")
 	})

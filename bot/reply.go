@@ -161,5 +161,5 @@ func helpWords(tenants []string) string {
 		"• `/signing-keys rotate-and-revoke" + name + " [reason]` asks for both, for a key that leaked\n" +
 		"• `/signing-keys requests` shows what is open, with buttons\n" +
 		"• `/signing-keys certificate" + name + " [next|current|previous]` gives the certificate for those who pin it\n" +
-		"• `/signing-keys audit [n]` shows the last entries of the trail\n" + tenant
+		"• `/signing-keys audit [n]` shows the last entries of the trail, and with a request's id, such as `kt-abcdefgh`, those of that request\n" + tenant
 }

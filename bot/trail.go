@@ -43,13 +43,16 @@ type witness struct {
 	checkpoint string // signed; "": there is none for this entry
 }
 
+func (w witness) words() string {
+	return fmt.Sprintf("Size %d · root %s", w.size, code(w.root[:min(8, len(w.root))]))
+}
+
 // blocks are what a post ends with.
 func (w witness) blocks() []slack.Block {
-	words := fmt.Sprintf("Size %d · root %s", w.size, code(w.root[:min(8, len(w.root))]))
 	if w.checkpoint == "" {
-		return []slack.Block{contextLine(words)}
+		return []slack.Block{contextLine(w.words())}
 	}
-	return []slack.Block{contextLine(words + " · the checkpoint, for `keyturn audit verify --checkpoint -`:"), preformatted(strings.TrimSpace(w.checkpoint))}
+	return []slack.Block{contextLine(w.words() + " · the checkpoint, for `keyturn audit verify --checkpoint -`:"), preformatted(strings.TrimSpace(w.checkpoint))}
 }
 
 // eventPost is what the audit channel gets for an entry of no request. wake mentions
@@ -185,22 +188,28 @@ func stepsBetween(e audit.Entry, story []audit.Entry) string {
 
 // entryLine is an entry as the audit command lists it.
 func entryLine(e audit.Entry) string {
-	who := "keyturn"
-	if e.Actor != nil {
-		who = mention(*e.Actor)
+	line := fmt.Sprintf("#%d · %s · ", e.Seq, at(e.Time))
+	if e.Tenant != "" {
+		line += code(e.Tenant) + " · "
 	}
-	line := fmt.Sprintf("#%d · %s · *%s*", e.Seq, at(e.Time), title(e.Kind))
-	if e.Step != nil {
-		line += " (" + e.Step.Write + ")"
+	if e.Request != "" {
+		line += code(e.Request) + " · "
 	}
-	return line + " · " + escape(e.Tenant) + " · " + code(e.Request) + " · " + who
+	return line + escape(audit.Sentence(e))
 }
 
-// auditBlocks draws the last entries of the trail.
-func auditBlocks(entries []audit.Entry, size int64) []slack.Block {
-	blocks := []slack.Block{header("The trail")}
-	for _, e := range entries {
+// trailBlocks draws entries for the audit command: as many of the last as Slack shows.
+func trailBlocks(title string, entries []audit.Entry, end string) []slack.Block {
+	left := max(0, len(entries)-maxEntries)
+	blocks := []slack.Block{header(title)}
+	if left > 0 {
+		blocks = append(blocks, contextLine(fmt.Sprintf("%d earlier ones are not shown.", left)))
+	}
+	for _, e := range entries[left:] {
 		blocks = append(blocks, section(entryLine(e)))
 	}
-	return append(blocks, contextLine(fmt.Sprintf("%d in all", size)+"; what people typed is in the trail itself."))
+	return append(blocks, contextLine(end))
 }
+
+// maxEntries is how many the audit command lists; Slack takes 50 blocks a message.
+const maxEntries = 40

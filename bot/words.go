@@ -86,7 +86,7 @@ func (w *words) readRest(rest string) error {
 	case w.verb == "certificate":
 		return misread("Which certificate? Say next, current or previous. With next, a service provider can be prepared for a rotation.")
 	case w.verb == "audit" && after == "":
-		if n, err := strconv.Atoi(word); err == nil && n >= 1 && n <= 40 {
+		if n, err := strconv.Atoi(word); err == nil && n >= 1 && n <= maxEntries {
 			w.n = n
 			return nil
 		}

@@ -1,0 +1,135 @@
+package audit
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Sentence says in plain English what an entry records, for exports, post-mortems and
+// lists. It has no markup, names people with their ids, and leaves their words out.
+func Sentence(e Entry) string {
+	switch e.Kind {
+	case Asked:
+		return person(e.Actor) + " asked for " + e.Change.words() + "."
+	case Approved:
+		return person(e.Actor) + " approved it."
+	case Denied:
+		return person(e.Actor) + " denied it. No key was touched."
+	case Cancelled:
+		return person(e.Actor) + " cancelled it. No key was touched."
+	case Explained:
+		return person(e.Actor) + " said why."
+	case Refused:
+		return person(e.Actor) + " pressed, and it did not count" + e.Press.words() + "."
+	case Intended:
+		return "keyturn is about to " + e.Step.words() + "."
+	case Answered:
+		return e.Answer.words()
+	case Stated:
+		return person(e.Actor) + " says that " + saidWords(e.Says) + "."
+	case Started:
+		return joined("keyturn started, version "+orUnknown(e.Version)+".", e.Note)
+	case Stopped:
+		return "keyturn stopped."
+	case Checkpointed:
+		return "A checkpoint over all entries before was signed."
+	case Watched:
+		return joined("The watch over the keys begins.", e.Note)
+	}
+	title := strings.ReplaceAll(string(e.Kind), "_", " ")
+	if title != "" {
+		title = strings.ToUpper(title[:1]) + title[1:] + "."
+	}
+	if e.Says != "" && e.Actor != nil {
+		title += " " + person(e.Actor) + " says the same: " + saidWords(e.Says) + "."
+	}
+	return joined(title, e.Note)
+}
+
+func joined(words, note string) string { return strings.TrimSpace(words + " " + note) }
+
+func orUnknown(version string) string {
+	if version == "" {
+		return "unknown"
+	}
+	return version
+}
+
+// person names somebody by the name of the day and the id.
+func person(a *Actor) string {
+	switch {
+	case a == nil:
+		return "keyturn"
+	case a.Name == "":
+		return a.User
+	}
+	return a.Name + " (" + a.User + ")"
+}
+
+func saidWords(says string) string {
+	if says == "took_effect" {
+		return "it took effect"
+	}
+	return "it did not take effect"
+}
+
+func (c *Change) words() string {
+	if c == nil {
+		return "a change that the entry does not name"
+	}
+	kid := "unknown"
+	if key := c.Pins.Target(); key != nil {
+		kid = key.KID
+	}
+	switch c.Action {
+	case "revoke":
+		return "the revocation of the key " + kid
+	case "rotate":
+		return "a rotation, which takes the key " + kid + " out of use"
+	case "rotate-and-revoke":
+		return "a rotation, and the revocation of the key " + kid
+	}
+	return c.Action + " of the key " + kid
+}
+
+func (p *Press) words() string {
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf(": %s, %s", strings.ReplaceAll(p.Verb, "_", " "), strings.ReplaceAll(p.Why, "_", " "))
+}
+
+func (s *Step) words() string {
+	if s == nil {
+		return "write"
+	}
+	words := s.Write
+	if s.Write == "revoke" {
+		words += " the key " + s.KID
+	}
+	if s.Attempt > 1 {
+		words += fmt.Sprintf(", attempt %d", s.Attempt)
+	}
+	return words
+}
+
+func (a *Answer) words() string {
+	switch {
+	case a == nil:
+		return "What came back is not recorded."
+	case !a.Sent:
+		return "It was not sent" + strings.TrimPrefix(a.Words, "not sent") + "."
+	}
+	words := "The answer was lost"
+	if a.Status > 0 {
+		words = fmt.Sprintf("Auth0 answered %d", a.Status)
+	}
+	if a.Words != "" {
+		words += " (" + a.Words + ")"
+	}
+	words += "."
+	if a.KID != "" {
+		words += " It named the key " + a.KID + " as the next."
+	}
+	return words
+}
