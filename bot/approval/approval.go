@@ -118,7 +118,7 @@ func (r Request) halfTime() time.Time { return r.AskedAt.Add(r.ExpiresAt.Sub(r.A
 func (r Request) change() *audit.Change {
 	c := &audit.Change{
 		Action: string(r.Action), Pins: r.Pins, Requester: r.Requester,
-		Reason: r.Reason, Link: r.Link, Prepared: r.Prepared, Channel: r.Channel,
+		Reason: r.Reason, Link: r.Link, Prepared: r.Prepared, Channel: r.Channel, Expires: r.ExpiresAt,
 	}
 	if r.Approver.User != "" {
 		c.Approver = &r.Approver

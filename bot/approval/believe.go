@@ -48,18 +48,80 @@ func believe(r Request, story []audit.Entry) error {
 	case r.State == Working && !began:
 		return fmt.Errorf("%w: it never began", errNotBelieved)
 	}
+	return asAsked(r, asked.Change, approved.Change)
+}
+
+// asAsked checks that r is what was asked for, and then what was approved, where it was.
+func asAsked(r Request, asked, approved *audit.Change) error {
 	want := *r.change()
-	if !reflect.DeepEqual(want, *approved.Change) {
+	if asked.Expires.IsZero() {
+		want.Expires = asked.Expires // asked for before that was recorded
+	}
+	if approved != nil && !reflect.DeepEqual(want, *approved) {
 		return fmt.Errorf("%w: not what was approved", errNotBelieved)
 	}
 	want.Approver = nil
-	if !reflect.DeepEqual(want, *asked.Change) {
+	if !reflect.DeepEqual(want, *asked) {
 		return fmt.Errorf("%w: not what was asked for", errNotBelieved)
 	}
 	if pinned(r.Action, r.Pins) != r.KID || r.KID == "" {
 		return fmt.Errorf("%w: another key", errNotBelieved)
 	}
 	return nil
+}
+
+// Agrees returns nil if the row of r is what its entries make of it, in whatever state
+// it is, and otherwise says what is not. Row and story have to be of one moment.
+func Agrees(r Request, story []audit.Entry) error {
+	want := Request{State: ""}
+	var asked, approved *audit.Entry
+	for i, e := range story {
+		state := want.State
+		switch {
+		case e.Kind == audit.Refused:
+			continue // moves nothing
+		case e.Kind == audit.Asked && asked == nil:
+			asked, state = &story[i], Pending
+		case asked == nil || asked.Change == nil || asked.Actor == nil:
+			return fmt.Errorf("%w: it does not begin with being asked for", errNotBelieved)
+		case e.Kind == audit.Approved && approved == nil && state == Pending:
+			approved, state = &story[i], Approved
+		case e.Kind == audit.Began && state == Approved:
+			state = Working
+		case e.Kind.Ends() && !state.IsFinal(), e.Kind == audit.InDoubt && !state.IsFinal():
+			state = State(e.Kind)
+		case e.Kind == audit.Asked, e.Kind == audit.Approved, e.Kind == audit.Began, e.Kind.Ends(), e.Kind == audit.InDoubt:
+			return fmt.Errorf("%w: entry %d says %s, after it was %s", errNotBelieved, e.Seq, e.Kind, state)
+		}
+		want.Revision = e.Seq
+		if state != want.State {
+			want.State, want.EnteredAt = state, e.Time
+		}
+	}
+	if asked == nil || asked.Change == nil || asked.Actor == nil {
+		return fmt.Errorf("%w: nobody asked for it", errNotBelieved)
+	}
+	want.Tenant, want.Requester = asked.Tenant, *asked.Actor
+	var change *audit.Change
+	if approved != nil && approved.Actor != nil {
+		want.Approver, change = *approved.Actor, approved.Change
+		if approved.Actor.User == asked.Actor.User {
+			return fmt.Errorf("%w: one person asked and approved", errNotBelieved)
+		}
+	}
+	switch {
+	case r.Tenant != want.Tenant:
+		return fmt.Errorf("%w: the tenant is %s, and was %s", errNotBelieved, r.Tenant, want.Tenant)
+	case r.Requester != want.Requester || r.Approver != want.Approver:
+		return fmt.Errorf("%w: other people", errNotBelieved)
+	case r.State != want.State:
+		return fmt.Errorf("%w: it is %s, and has to be %s", errNotBelieved, r.State, want.State)
+	case r.Revision != want.Revision:
+		return fmt.Errorf("%w: its last entry is #%d, and has to be #%d", errNotBelieved, r.Revision, want.Revision)
+	case !r.EnteredAt.Equal(want.EnteredAt):
+		return fmt.Errorf("%w: it is %s since %s, and has to be since %s", errNotBelieved, r.State, r.EnteredAt, want.EnteredAt)
+	}
+	return asAsked(r, asked.Change, change)
 }
 
 // pinned is the key that a change takes out of use; "" where pins are not those of

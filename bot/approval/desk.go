@@ -69,7 +69,7 @@ func (d *Desk) Ask(ctx context.Context, a Ask) (Request, error) {
 	if no := CheckWords(a.Reason, a.Link); no != nil {
 		return Request{}, no
 	}
-	now := d.now()
+	now := d.now().UTC().Truncate(time.Microsecond) // as precisely as it is kept, since the row has to be what the entry says
 	look, keys, err := d.tenants[a.Tenant].Look(ctx, now, true)
 	if err != nil {
 		return Request{}, fmt.Errorf("asking for %s: %w", a.Action, err)

@@ -115,6 +115,11 @@ func (t *town) end() error {
 		if !r.State.IsFinal() && r.State != approval.InDoubt {
 			return fmt.Errorf("#%d stays %s", r.n, r.State)
 		}
+		row, err := t.life.Request(context.Background(), r.ID)
+		story, storyErr := t.life.Story(context.Background(), r.ID)
+		if err := errors.Join(err, storyErr, approval.Agrees(row, story)); err != nil {
+			return fmt.Errorf("#%d, after %v: %w", r.n, r.kinds, err)
+		}
 	}
 	all, err := t.life.Entries(context.Background(), 0, 1<<20)
 	if err == nil && int64(len(all)) != t.seq {

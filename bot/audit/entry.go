@@ -120,6 +120,9 @@ type Change struct {
 	Link      string `json:"link,omitempty"`     // to the incident
 	Prepared  bool   `json:"prepared,omitempty"` // the requester says that verifiers already have the new key
 	Channel   string `json:"channel"`            // where it was asked for
+
+	// Expires is until when an approval counts. Entries from before it was recorded lack it.
+	Expires time.Time `json:"expires,omitzero"`
 }
 
 // Pins are the keys that a change depends on. It is carried out only while they

@@ -76,6 +76,8 @@ func (s *Store) OpenRequests(ctx context.Context) ([]approval.Request, error) {
 
 // Create implements approval.Store.
 func (s *Store) Create(ctx context.Context, r approval.Request, e audit.Entry) (approval.Request, error) {
+	now := s.now()
+	r.EnteredAt = moment(micros(now)) // as the entry says
 	err := s.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := checkCause(ctx, tx, e.Cause); err != nil {
 			return err
@@ -88,7 +90,7 @@ func (s *Store) Create(ctx context.Context, r approval.Request, e audit.Entry) (
 		if !errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("looking for the same request: %w", err)
 		}
-		if r.Revision, err = s.append(ctx, tx, e, s.now()); err != nil {
+		if r.Revision, err = s.append(ctx, tx, e, now); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO requests (id, tenant, action, state, kid, requester, pins, reason, link, prepared, channel,

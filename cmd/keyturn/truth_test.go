@@ -60,6 +60,9 @@ func (w *world) check() (states []approval.State) {
 			continue
 		}
 		states = append(states, r.State)
+		if err := approval.Agrees(r, stories[id]); err != nil {
+			w.fault("%s: %v", id, err)
+		}
 		w.checkWrites(r, stories[id])
 		w.checkEnd(r)
 		cards, err := db.Cards(context.Background(), id)
