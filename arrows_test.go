@@ -21,7 +21,7 @@ import (
 // of the package or module. A package that is not here fails.
 var arrows = map[string][]string{
 	"keyturn":           {},
-	"cmd/keyturn":       {"cmd/keyturn/serve"},
+	"cmd/keyturn":       {"cmd/keyturn/serve", "bot/audit", "bot/store"},
 	"cmd/keyturn/serve": {"bot", "bot/approval", "bot/audit", "bot/store", "mgmt", "github.com/kelseyhightower/envconfig", "github.com/rs/zerolog"},
 	"cmd/rehearse":      {"keyturn", "cmd/keyturn/serve", "bot/slacksim", "mgmt/auth0sim"},
 	"bot":               {"bot/approval", "bot/audit", "bot/socket", "mgmt", "github.com/slack-go/slack", "github.com/rs/zerolog"},

@@ -84,6 +84,11 @@ func open(line []byte, seq, size int64, hashes tlog.HashReader) (e Entry, err er
 	if err := tlog.CheckRecord(proof, size, root, seq-1, tlog.RecordHash(line)); err != nil {
 		return e, err
 	}
+	return decode(line, seq)
+}
+
+// decode reads a line that has to be entry number seq.
+func decode(line []byte, seq int64) (e Entry, err error) {
 	if err := json.Unmarshal(line, &e); err != nil {
 		return e, fmt.Errorf("decoding: %w", err)
 	}

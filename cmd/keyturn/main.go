@@ -16,19 +16,22 @@ import (
 const usage = `keyturn: two people turn the key
 
   keyturn [serve]   runs the bot, as the KEYTURN_ variables say (the README lists them)
+  keyturn audit …   verifies, exports or shows the trail; keyturn audit help says how
   keyturn version   prints the version
 `
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-func run(args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	command := "serve"
 	if len(args) == 1 {
 		command = args[0]
 	}
 	switch {
+	case len(args) > 0 && args[0] == "audit":
+		return runAudit(args[1:], stdin, stdout, stderr)
 	case len(args) > 1:
 		command = ""
 	case command == "version":

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"keyturn": func() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) },
+		"keyturn": func() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 	})
 }
 
@@ -39,7 +40,9 @@ func TestMain(m *testing.M) {
 //	alice is-told 'a regexp'             waits until she alone is told so
 //	alice sees-modal 'a regexp'          waits until her modal shows so
 //
-// The operator starts, stops and kills keyturn. card, thread and trail wait for a
+// The operator starts, stops and kills keyturn, copies its database and forges it. copied
+// is the last post with a checkpoint, as somebody copies it out of Slack, and $REQUEST is
+// the request of the newest card. card, thread and trail wait for a
 // regexp, status waits for the status of a path; tenant compares how many keys are in
 // a role, or how many writes arrived.
 func TestStories(t *testing.T) {
@@ -48,7 +51,7 @@ func TestStories(t *testing.T) {
 		Setup: setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"alice": person("U0ALICE"), "bob": person("U0BOB"), "carol": person("U0CAROL"), "gina": person("U0GINA"), "dan": person("U0DAN"), "xena": person("U0XENA"),
-			"operator": operator, "card": card, "thread": thread, "trail": trail, "tenant": tenant, "status": status,
+			"operator": operator, "card": card, "thread": thread, "trail": trail, "tenant": tenant, "status": status, "copied": copied,
 		},
 	})
 }
@@ -168,6 +171,7 @@ func person(id string) func(*testscript.TestScript, bool, []string) {
 				s.await(ts, false, fmt.Sprint(cards+1), func() string { return fmt.Sprint(len(s.slack.Messages(room))) })
 				all := s.slack.Messages(room)
 				s.cards = append(s.cards, all[len(all)-1])
+				ts.Setenv("REQUEST", regexp.MustCompile(`kt-[a-z0-9]{8}`).FindString(all[len(all)-1].Shows()))
 			}
 		case "presses":
 			last := s.cards[len(s.cards)-1]
@@ -222,6 +226,18 @@ func thread(ts *testscript.TestScript, neg bool, args []string) {
 func trail(ts *testscript.TestScript, neg bool, args []string) {
 	s := stageOf(ts)
 	s.await(ts, neg, args[0], func() string { return shows(s.slack.Messages(trailRoom)) })
+}
+
+// copied writes the last post with a checkpoint into a file.
+func copied(ts *testscript.TestScript, _ bool, args []string) {
+	all := stageOf(ts).slack.Messages(trailRoom)
+	for i := len(all) - 1; i >= 0; i-- {
+		if strings.Contains(all[i].Shows(), "— keyturn/") {
+			ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("keyturn  APP  3:14 AM\n"+all[i].Shows()+"\n"), 0o600))
+			return
+		}
+	}
+	ts.Fatalf("no post has a checkpoint:\n%s", shows(all))
 }
 
 // tenant compares how many keys are in a role, or how many writes arrived.
@@ -294,6 +310,16 @@ func operator(ts *testscript.TestScript, neg bool, args []string) {
 	case "kills":
 		s.end(syscall.SIGKILL)
 		s.await(ts, false, "0", func() string { return fmt.Sprint(s.slack.Sockets()) })
+	case "copies", "forges": // the database into a file; by an SQL statement
+		db, err := sql.Open("sqlite", ts.Getenv("KEYTURN_DATABASE_URL"))
+		ts.Check(err)
+		defer db.Close()
+		statement, words := "VACUUM INTO ?", []any{ts.MkAbs(args[1])}
+		if args[0] == "forges" {
+			statement, words = args[1], nil
+		}
+		_, err = db.Exec(statement, words...)
+		ts.Check(err)
 	}
 }
 
