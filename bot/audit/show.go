@@ -52,14 +52,17 @@ func ended(story []Entry) *Entry {
 }
 
 func heading(asked *Entry) string {
-	words := "Presses on " + asked.Request
-	if asked.Change != nil {
-		words = asked.Change.words()
-		words = strings.ToUpper(words[:1]) + words[1:]
-		words = strings.TrimPrefix(strings.TrimPrefix(words, "The "), "A ")
-		words = strings.ToUpper(words[:1]) + words[1:]
+	words, kid := "Presses", ""
+	if c := asked.Change; c != nil {
+		words = map[string]string{"revoke": "Revocation", "rotate": "Rotation away from", "rotate-and-revoke": "Rotation and revocation"}[c.Action]
+		if key := c.Pins.Target(); key != nil {
+			kid = " of the key " + key.KID
+		}
+		if c.Action == "rotate" {
+			kid = strings.Replace(kid, " of", "", 1)
+		}
 	}
-	return fmt.Sprintf("%s (tenant %s, request %s)", words, asked.Tenant, asked.Request)
+	return fmt.Sprintf("%s%s (tenant %s, request %s)", words, kid, asked.Tenant, asked.Request)
 }
 
 // outcome is the story in a paragraph.
@@ -131,7 +134,7 @@ func steps(b *strings.Builder, story []Entry) {
 			step, since = took(e.Time.Sub(before)), took(e.Time.Sub(first))
 		}
 		before = e.Time
-		fmt.Fprintf(b, "| %d | %s | %s | %s | %s |\n", e.Seq, e.Time.UTC().Format("01-02 15:04:05.000"), step, since, cell(Sentence(e)))
+		fmt.Fprintf(b, "| %d | %s | %s | %s | %s |\n", e.Seq, e.Time.UTC().Format("2006-01-02 15:04:05.000"), step, since, cell(Sentence(e)))
 	}
 	b.WriteString("\n")
 }

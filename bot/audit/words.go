@@ -20,11 +20,11 @@ func Sentence(e Entry) string {
 	case Explained:
 		return person(e.Actor) + " said why."
 	case Refused:
-		return person(e.Actor) + " pressed, and it did not count" + e.Press.words() + "."
+		return person(e.Actor) + " pressed " + e.Press.words() + "."
 	case Intended:
 		return "keyturn is about to " + e.Step.words() + "."
 	case Answered:
-		return e.Answer.words()
+		return e.Answer.words(e.Step)
 	case Stated:
 		return person(e.Actor) + " says that " + saidWords(e.Says) + "."
 	case Started:
@@ -94,9 +94,9 @@ func (c *Change) words() string {
 
 func (p *Press) words() string {
 	if p == nil {
-		return ""
+		return "a button, and it did not count"
 	}
-	return fmt.Sprintf(": %s, %s", strings.ReplaceAll(p.Verb, "_", " "), strings.ReplaceAll(p.Why, "_", " "))
+	return fmt.Sprintf("“%s”, and it did not count (%s)", strings.ReplaceAll(p.Verb, "_", " "), strings.ReplaceAll(p.Why, "_", " "))
 }
 
 func (s *Step) words() string {
@@ -113,7 +113,7 @@ func (s *Step) words() string {
 	return words
 }
 
-func (a *Answer) words() string {
+func (a *Answer) words(s *Step) string {
 	switch {
 	case a == nil:
 		return "What came back is not recorded."
@@ -128,7 +128,7 @@ func (a *Answer) words() string {
 		words += " (" + a.Words + ")"
 	}
 	words += "."
-	if a.KID != "" {
+	if a.KID != "" && s != nil && s.Write == "rotate" {
 		words += " It named the key " + a.KID + " as the next."
 	}
 	return words

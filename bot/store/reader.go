@@ -16,8 +16,12 @@ import (
 )
 
 // Reader reads a database beside the keyturn that writes it, or a copy of one. It takes
-// no lock and changes nothing.
-type Reader struct{ db *sql.DB }
+// no lock, makes no file and changes nothing.
+type Reader struct {
+	db    *sql.DB
+	path  string
+	alone bool // there was no write-ahead log: nobody has it open
+}
 
 // OpenReader opens the SQLite file at path. The error says so if there is none, or one
 // that no keyturn made.
@@ -29,14 +33,19 @@ func OpenReader(ctx context.Context, path string) (*Reader, error) {
 	if info.IsDir() {
 		return nil, fmt.Errorf("%s is a folder, and not a database", path)
 	}
-	r, err := openReader(ctx, path, "&mode=ro")
-	if err != nil && isAlone(path) {
-		// SQLite needs a file beside a database in WAL mode, and cannot make it where
-		// nothing may be written. Without one nobody writes, and all is in the file.
-		r, err = openReader(ctx, path, "&mode=ro&immutable=1")
+	r := &Reader{path: path, alone: isAlone(path)}
+	how := "&mode=ro"
+	if r.alone {
+		// SQLite would make the files that it needs beside a database in WAL mode, or fail
+		// where nothing may be written. All is in the one file as long as nobody opens it.
+		how += "&immutable=1"
 	}
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", path, err)
+	if r.db, err = sql.Open("sqlite", dsn(path, "query_only(1)")+how); err != nil {
+		return nil, err
+	}
+	var size int64
+	if err := r.db.QueryRowContext(ctx, `SELECT size FROM trail_head`).Scan(&size); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), r.db.Close())
 	}
 	return r, nil
 }
@@ -45,18 +54,6 @@ func OpenReader(ctx context.Context, path string) (*Reader, error) {
 func isAlone(path string) bool {
 	_, err := os.Stat(path + "-wal")
 	return errors.Is(err, fs.ErrNotExist)
-}
-
-func openReader(ctx context.Context, path, how string) (*Reader, error) {
-	db, err := sql.Open("sqlite", dsn(path, "query_only(1)")+how)
-	if err != nil {
-		return nil, err
-	}
-	var size int64
-	if err := db.QueryRowContext(ctx, `SELECT size FROM trail_head`).Scan(&size); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return &Reader{db}, nil
 }
 
 // Close closes the database.
@@ -69,7 +66,11 @@ func (r *Reader) At(ctx context.Context, f func(*Moment) error) error {
 		return err
 	}
 	defer tx.Rollback()
-	return f(&Moment{ctx, tx})
+	err = f(&Moment{ctx, tx})
+	if r.alone && !isAlone(r.path) {
+		return errors.New("a keyturn was started on it meanwhile; try again")
+	}
+	return err
 }
 
 // Moment is a database at one moment. Its trail is read as it is kept: nothing of it is
