@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 //
 // The operator starts, stops and kills keyturn, copies its database and forges it. copied
 // is the last post with a checkpoint, as somebody copies it out of Slack, and $REQUEST is
-// the request of the newest card. card, thread and trail wait for a
+// the request of the newest card. admin rotates or revokes in Auth0's Dashboard. card, thread and trail wait for a
 // regexp, status waits for the status of a path; tenant compares how many keys are in
 // a role, or how many writes arrived.
 func TestStories(t *testing.T) {
@@ -51,7 +51,7 @@ func TestStories(t *testing.T) {
 		Setup: setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"alice": person("U0ALICE"), "bob": person("U0BOB"), "carol": person("U0CAROL"), "gina": person("U0GINA"), "dan": person("U0DAN"), "xena": person("U0XENA"),
-			"operator": operator, "card": card, "thread": thread, "trail": trail, "tenant": tenant, "status": status, "copied": copied,
+			"operator": operator, "card": card, "thread": thread, "trail": trail, "tenant": tenant, "status": status, "copied": copied, "admin": admin, "alarms": alarms,
 		},
 	})
 }
@@ -261,6 +261,32 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// admin changes keys in the Dashboard, or spoils an answer.
+func admin(ts *testscript.TestScript, _ bool, args []string) {
+	s := stageOf(ts)
+	switch args[0] {
+	case "rotates":
+		s.tenant.Rotate()
+	case "revokes": // the first that can be
+		for _, k := range s.tenant.Keys() {
+			if k.Role == "previous" {
+				ts.Check(s.tenant.Revoke(k.KID))
+				return
+			}
+		}
+		ts.Fatalf("no key is previously used")
+	case "loses-the-answer-to":
+		s.tenant.Fault(auth0sim.Fault{Op: args[1], Times: 1, Lose: auth0sim.LoseAfter})
+	}
+}
+
+// alarms counts the alarms in the trail's channel.
+func alarms(ts *testscript.TestScript, _ bool, args []string) {
+	if n := strings.Count(shows(stageOf(ts).slack.Messages(trailRoom)), "🚨"); fmt.Sprint(n) != args[0] {
+		ts.Fatalf("%d alarms, want %s", n, args[0])
+	}
+}
+
 var listening = regexp.MustCompile(`"addr":"([^"]+)"`)
 
 // status waits until a path of keyturn's answers with a status, and with words.
@@ -293,7 +319,7 @@ func operator(ts *testscript.TestScript, neg bool, args []string) {
 		path, err := exec.LookPath(filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], "keyturn"))
 		ts.Check(err)
 		s.child = exec.Command(path)
-		for _, name := range strings.Fields("SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_API_URL APPROVERS REQUESTERS AUDIT_CHANNEL TENANTS TENANT_PROD_DOMAIN TENANT_PROD_CLIENT_ID TENANT_PROD_CLIENT_SECRET DATABASE_URL HTTP_ADDR") {
+		for _, name := range strings.Fields("SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_API_URL APPROVERS REQUESTERS AUDIT_CHANNEL TENANTS TENANT_PROD_DOMAIN TENANT_PROD_CLIENT_ID TENANT_PROD_CLIENT_SECRET DATABASE_URL HTTP_ADDR WATCH_INTERVAL") {
 			if value := ts.Getenv("KEYTURN_" + name); value != "" {
 				s.child.Env = append(s.child.Env, "KEYTURN_"+name+"="+value)
 			}

@@ -3,9 +3,6 @@ package serve
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
 	"os"
 	"reflect"
 	"regexp"
@@ -16,7 +13,6 @@ import (
 	"github.com/kelseyhightower/envconfig"
 	"github.com/rs/zerolog"
 
-	"keyturn/bot"
 	"keyturn/bot/approval"
 )
 
@@ -24,21 +20,24 @@ import (
 // field's name in capitals. Lists are comma-separated. A secret can come from a file
 // instead, named by the variable with _FILE at its end.
 type Config struct {
-	SlackAppToken Secret        `split_words:"true"`                                  // app-level token, xapp-…; required
-	SlackBotToken Secret        `split_words:"true"`                                  // bot token, xoxb-…; required
-	SlackAPIUrl   string        `split_words:"true" default:"https://slack.com/api/"` // another only for a simulator or a proxy
-	Approvers     []string      // ids of users and user groups; required: nobody may approve by default
-	Requesters    []string      // the same; default: the approvers; *: every full member
-	Channels      []string      // ids of channels where it may be used; default: every channel the bot is in
-	AuditChannel  string        `split_words:"true"`                      // id of the channel where the trail is posted; required
-	ApprovalTTL   time.Duration `split_words:"true" default:"30m"`        // how long a request waits for its approval, 1m to 24h
-	Mention       string        `default:"on"`                            // on, or off: nobody is mentioned on cards and posts
-	DatabaseURL   string        `split_words:"true" default:"keyturn.db"` // path of the SQLite file
-	AuditKeyFile  string        `split_words:"true"`                      // path of the key that signs the trail's checkpoints; default: the SQLite file's with .key at its end
-	HTTPAddr      string        `split_words:"true"`                      // address of /healthz, /readyz and /metrics, such as :8080; default: off
-	LogLevel      string        `split_words:"true" default:"info"`       // debug, info, warn or error
-	LogFormat     string        `split_words:"true" default:"json"`       // json or console
-	Tenants       []string      // names, such as prod,staging; required
+	SlackAppToken  Secret        `split_words:"true"`                                  // app-level token, xapp-…; required
+	SlackBotToken  Secret        `split_words:"true"`                                  // bot token, xoxb-…; required
+	SlackAPIUrl    string        `split_words:"true" default:"https://slack.com/api/"` // another only for a simulator or a proxy
+	Approvers      []string      // ids of users and user groups; required: nobody may approve by default
+	Requesters     []string      // the same; default: the approvers; *: every full member
+	Channels       []string      // ids of channels where it may be used; default: every channel the bot is in
+	AuditChannel   string        `split_words:"true"`                      // id of the channel where the trail is posted; required
+	ApprovalTTL    time.Duration `split_words:"true" default:"30m"`        // how long a request waits for its approval, 1m to 24h
+	Mention        string        `default:"on"`                            // on, or off: nobody is mentioned on cards and posts
+	DatabaseURL    string        `split_words:"true" default:"keyturn.db"` // path of the SQLite file
+	AuditKeyFile   string        `split_words:"true"`                      // path of the key that signs the trail's checkpoints; default: the SQLite file's with .key at its end
+	HTTPAddr       string        `split_words:"true"`                      // address of /healthz, /readyz and /metrics, such as :8080; default: off
+	LogLevel       string        `split_words:"true" default:"info"`       // debug, info, warn or error
+	LogFormat      string        `split_words:"true" default:"json"`       // json or console
+	WatchInterval  time.Duration `split_words:"true" default:"1m"`         // between two looks at each tenant's keys, 1s to 1h; 0: off
+	KeyMaxAge      time.Duration `split_words:"true" default:"8760h"`      // how long a key may be in use before it is reminded of; 0: for ever
+	PreviousMaxAge time.Duration `split_words:"true" default:"720h"`       // the same for a previously used key that is not revoked; 0: for ever
+	Tenants        []string      // names, such as prod,staging; required
 
 	ByTenant []TenantConfig `ignored:"true"` // read by the names in Tenants
 }
@@ -209,141 +208,6 @@ func unknown(c Config, faults *Faults) {
 			faults.add("%s is not known", name)
 		}
 	}
-}
-
-var (
-	tenantName = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
-	personID   = regexp.MustCompile(`^[UWS][A-Z0-9]+$`)
-	channelID  = regexp.MustCompile(`^[CG][A-Z0-9]+$`)
-	hostName   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?$`)
-)
-
-// check notes all that is missing or wrong, and brings addresses into one form.
-func (c *Config) check(faults *Faults) {
-	checkToken("KEYTURN_SLACK_APP_TOKEN", c.SlackAppToken, "xapp-", "app-level token", faults)
-	checkToken("KEYTURN_SLACK_BOT_TOKEN", c.SlackBotToken, "xoxb-", "bot token", faults)
-	if u, err := url.Parse(c.SlackAPIUrl); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
-		faults.add("KEYTURN_SLACK_API_URL is no https:// address (http:// is taken only where the host is loopback)")
-	} else {
-		c.SlackAPIUrl = strings.TrimSuffix(c.SlackAPIUrl, "/") + "/"
-	}
-	checkIDs("KEYTURN_APPROVERS", c.Approvers, personID, "ids of users (U…) and user groups (S…)", faults)
-	if len(c.Approvers) == 0 {
-		faults.add("KEYTURN_APPROVERS is missing: nobody may approve by default")
-	}
-	if !slices.Equal(c.Requesters, []string{"*"}) {
-		checkIDs("KEYTURN_REQUESTERS", c.Requesters, personID, "ids of users (U…) and user groups (S…), or * alone", faults)
-	}
-	if len(c.Requesters) == 0 {
-		c.Requesters = c.Approvers
-	}
-	checkIDs("KEYTURN_CHANNELS", c.Channels, channelID, "ids of channels (C… or G…)", faults)
-	if c.AuditChannel == "" {
-		faults.add("KEYTURN_AUDIT_CHANNEL is missing: the id of the channel where the trail is posted")
-	} else {
-		checkIDs("KEYTURN_AUDIT_CHANNEL", []string{c.AuditChannel}, channelID, "the id of a channel (C… or G…)", faults)
-	}
-	if c.ApprovalTTL != 0 && (c.ApprovalTTL < time.Minute || c.ApprovalTTL > 24*time.Hour) {
-		faults.add("KEYTURN_APPROVAL_TTL is %s; it has to be from 1m to 24h", c.ApprovalTTL)
-	}
-	oneOf("KEYTURN_MENTION", c.Mention, faults, "on", "off")
-	oneOf("KEYTURN_LOG_LEVEL", c.LogLevel, faults, "debug", "info", "warn", "error")
-	oneOf("KEYTURN_LOG_FORMAT", c.LogFormat, faults, "json", "console")
-	if strings.Contains(c.DatabaseURL, "://") || c.DatabaseURL == "" {
-		faults.add("KEYTURN_DATABASE_URL has to be the path of a SQLite file")
-	}
-	if c.AuditKeyFile == "" {
-		c.AuditKeyFile = c.DatabaseURL + ".key"
-	}
-	if c.HTTPAddr != "" {
-		if _, _, err := net.SplitHostPort(c.HTTPAddr); err != nil {
-			faults.add("KEYTURN_HTTP_ADDR is no address such as :8080")
-		}
-	}
-	c.checkTenants(faults)
-}
-
-func (c *Config) checkTenants(faults *Faults) {
-	if len(c.Tenants) == 0 {
-		faults.add("KEYTURN_TENANTS is missing: names of your choice, such as prod")
-	}
-	for i := range c.ByTenant {
-		t := &c.ByTenant[i]
-		switch {
-		case !tenantName.MatchString(t.Name):
-			faults.add("KEYTURN_TENANTS: %q is no name; it has to be small letters and digits", t.Name)
-			continue
-		case bot.IsVerb(t.Name):
-			faults.add("KEYTURN_TENANTS: %q is a word of /signing-keys; choose another name", t.Name)
-		case slices.Index(c.Tenants, t.Name) != i:
-			faults.add("KEYTURN_TENANTS: %q is named twice", t.Name)
-		}
-		prefix := tenantPrefix(t.Name)
-		if t.Domain == "" {
-			faults.add("%s_DOMAIN is missing: the canonical domain, such as acme.eu.auth0.com", prefix)
-		} else if baseURL(t.Domain) == "" {
-			faults.add("%s_DOMAIN is no domain such as acme.eu.auth0.com (an http:// address is taken only where its host is loopback)", prefix)
-		}
-		if t.ClientID == "" {
-			faults.add("%s_CLIENT_ID is missing", prefix)
-		}
-		if t.ClientSecret == "" {
-			faults.add("%s_CLIENT_SECRET is missing", prefix)
-		}
-		for _, d := range t.JWKSDomains {
-			if baseURL(d) == "" {
-				faults.add("%s_JWKS_DOMAINS: %q is no domain such as login.acme.com", prefix, d)
-			}
-		}
-		checkIDs(prefix+"_APPROVERS", t.Approvers, personID, "ids of users (U…) and user groups (S…)", faults)
-	}
-}
-
-func checkToken(name string, token Secret, kind, words string, faults *Faults) {
-	switch given := string(token); {
-	case given == "":
-		faults.add("%s is missing: the %s, %s…", name, words, kind)
-	case !strings.HasPrefix(given, kind):
-		of := "of another kind"
-		if other, _, ok := strings.Cut(given, "-"); ok && len(other) == 4 && strings.HasPrefix(other, "x") {
-			of = "a token of the kind " + other + "-…"
-		}
-		faults.add("%s is %s; it has to be the %s, %s…", name, of, words, kind)
-	}
-}
-
-func checkIDs(name string, ids []string, want *regexp.Regexp, words string, faults *Faults) {
-	for _, id := range ids {
-		if !want.MatchString(id) {
-			faults.add("%s: %q is none of %s", name, id, words)
-		}
-	}
-}
-
-func oneOf(name, value string, faults *Faults, allowed ...string) {
-	if !slices.Contains(allowed, value) {
-		faults.add("%s is %q; it has to be %s", name, value, strings.Join(allowed, " or "))
-	}
-}
-
-// baseURL turns a domain into the address that is called; "" where it is none.
-func baseURL(domain string) string {
-	if rest, ok := strings.CutPrefix(domain, "http://"); ok {
-		u, err := url.Parse(domain)
-		if err != nil || !isLoopback(u.Hostname()) || !hostName.MatchString(strings.Trim(strings.TrimSuffix(rest, "/"), "[]")) && u.Hostname() != "::1" {
-			return ""
-		}
-		return "http://" + u.Host
-	}
-	if !hostName.MatchString(domain) {
-		return ""
-	}
-	return "https://" + domain
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // settings lists what is configured, each as NAME=value and the secrets only as set.

@@ -73,7 +73,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		SlackAppToken: "xapp-1-A-1-secret", SlackBotToken: "xoxb-secret", SlackAPIUrl: "https://slack.com/api/",
 		Approvers: []string{"U0ALICE", "S0ONCALL"}, Requesters: []string{"U0ALICE", "S0ONCALL"}, AuditChannel: "C0TRAIL",
-		ApprovalTTL: 30 * time.Minute, Mention: "on", DatabaseURL: "keyturn.db", AuditKeyFile: "keyturn.db.key", LogLevel: "info", LogFormat: "json", Tenants: []string{"prod"},
+		ApprovalTTL: 30 * time.Minute, Mention: "on", DatabaseURL: "keyturn.db", AuditKeyFile: "keyturn.db.key", LogLevel: "info", LogFormat: "json", WatchInterval: time.Minute, KeyMaxAge: 8760 * time.Hour, PreviousMaxAge: 720 * time.Hour, Tenants: []string{"prod"},
 		ByTenant: []TenantConfig{{Name: "prod", Domain: "acme.eu.auth0.com", ClientID: "client", ClientSecret: "hush"}},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {

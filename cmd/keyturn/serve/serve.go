@@ -18,6 +18,7 @@ import (
 	"keyturn/bot"
 	"keyturn/bot/approval"
 	"keyturn/bot/store"
+	"keyturn/bot/watch"
 	"keyturn/mgmt"
 )
 
@@ -68,6 +69,7 @@ type server struct {
 	db      trail
 	log     zerolog.Logger
 	carrier *approval.Carrier
+	watch   *watch.Watch
 	bot     *bot.Bot
 	tenants *tenantsReady
 }
@@ -78,6 +80,7 @@ type keeper interface {
 	bot.Inbox
 	bot.Trail
 	bot.Posts
+	watch.Store
 	trail
 }
 
@@ -102,13 +105,19 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 			log.Warn().Str("request_id", string(id)).Err(err).Msg("carrying out is delayed")
 		},
 	}
+	over := &watch.Watch{
+		Store: db, Tenants: tenants, Every: cfg.WatchInterval, KeyMaxAge: cfg.KeyMaxAge, PreviousMaxAge: cfg.PreviousMaxAge, Now: time.Now,
+		Report: func(tenant string, err error) {
+			log.Warn().Str("tenant", tenant).Err(err).Msg("the watch over the keys is held up")
+		},
+	}
 	b := bot.New(bot.Config{
 		APIURL: cfg.SlackAPIUrl, AppToken: string(cfg.SlackAppToken), BotToken: string(cfg.SlackBotToken),
 		Desk:   approval.NewDesk(db, policy, tenants, cfg.ApprovalTTL, Version(), time.Now),
 		Policy: policy, Tenants: tenants, Names: cfg.Tenants, Inbox: db, Trail: db, Posts: db,
 		Channels: cfg.Channels, AuditChannel: cfg.AuditChannel, Mention: cfg.Mention == "on", Pace: pace(), Log: log, Now: time.Now,
 	})
-	return &server{cfg: cfg, db: db, log: log, carrier: carrier, bot: b, tenants: newTenantsReady(tenants, log)}
+	return &server{cfg: cfg, db: db, log: log, carrier: carrier, watch: over, bot: b, tenants: newTenantsReady(tenants, log)}
 }
 
 // run runs the parts until ctx ends, or until one says that it cannot go on.
@@ -142,6 +151,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	began = true
 	wg.Go(func() { s.carrier.Run(ctx) })
+	wg.Go(func() { s.watch.Run(ctx) })
 	wg.Go(func() { s.tenants.run(ctx) })
 	wg.Go(func() { s.checkpointDaily(ctx) })
 	return s.bot.Run(ctx)
