@@ -30,11 +30,41 @@ type announcer struct {
 
 	mu     sync.Mutex
 	parked map[string]*parked        // by channel
+	posted map[string]int64          // how far the posts of a channel are, where that could not be kept
+	cards  map[approval.ID]string    // cards that were posted, where that could not be kept
 	lost   map[approval.ID]time.Time // since when a drawing of a request's card may still arrive
 }
 
 func newAnnouncer() *announcer {
-	return &announcer{wake: make(chan struct{}, 1), parked: map[string]*parked{}, lost: map[approval.ID]time.Time{}}
+	return &announcer{wake: make(chan struct{}, 1), parked: map[string]*parked{}, posted: map[string]int64{}, cards: map[approval.ID]string{}, lost: map[approval.ID]time.Time{}}
+}
+
+// cardOf returns the card of a request that was posted and could not be kept.
+func (a *announcer) cardOf(id approval.ID) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cards[id]
+}
+
+func (a *announcer) setCard(id approval.ID, ts string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cards[id] = ts; ts == "" {
+		delete(a.cards, id)
+	}
+}
+
+// postedIn returns how far the posts of a channel are, if that is further than what was kept.
+func (a *announcer) postedIn(channel string, kept int64) int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return max(kept, a.posted[channel])
+}
+
+func (a *announcer) setPosted(channel string, seq int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.posted[channel] = seq
 }
 
 func (a *announcer) nudge() {
@@ -172,14 +202,23 @@ func (b *Bot) draw(ctx context.Context, channel string, id approval.ID) error {
 		text, blocks = forgedCard(r)
 	}
 	if len(cards) == 0 {
-		b.takeTurn(ctx, channel)
-		ts, err := b.post(ctx, channel, text, blocks)
-		if err != nil {
-			return err
+		// Where the disk took nothing it was posted, and has to be drawn anew once it is kept.
+		ts, shown := b.announcer.cardOf(id), int64(0)
+		if ts == "" {
+			b.takeTurn(ctx, channel)
+			if ts, err = b.post(ctx, channel, text, blocks); err != nil {
+				return err
+			}
+			b.announcer.setCard(id, ts)
+			shown = r.Revision
 		}
 		// If we die here, it is posted again, and its entry's number shows that it is
 		// the same. Whoever presses a button of this one makes it known again (adopt).
-		return b.Posts.SetCard(ctx, id, ts, r.Revision)
+		if err := b.Posts.SetCard(ctx, id, ts, shown); err != nil {
+			return err
+		}
+		b.announcer.setCard(id, "")
+		return nil
 	}
 	for _, ts := range cards {
 		err := b.update(ctx, channel, ts, text, blocks)

@@ -28,9 +28,13 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 	if other, code, ok := b.alarm(channel); ok {
 		return func(ctx context.Context) error { return b.postAlarm(ctx, channel, other, code) }, false, nil
 	}
-	seq, err := b.Posts.Posted(ctx, channel)
+	kept, err := b.Posts.Posted(ctx, channel)
 	if err != nil {
 		return nil, false, err
+	}
+	seq := b.announcer.postedIn(channel, kept)
+	if seq > kept { // it was posted, and must not be again because the disk took nothing
+		return nil, true, b.Posts.SetPosted(ctx, channel, seq)
 	}
 	size, err := b.Trail.Size(ctx) // before the entries: those up to it have to be among them
 	if err != nil {
@@ -130,6 +134,7 @@ func (b *Bot) postAll(ctx context.Context, channel string, seq int64, posts []fu
 			return err
 		}
 	}
+	b.announcer.setPosted(channel, seq)
 	return b.Posts.SetPosted(ctx, channel, seq)
 }
 
@@ -243,5 +248,8 @@ func (b *Bot) postRefused(ctx context.Context, e audit.Entry) error {
 	if err != nil {
 		return err
 	}
-	return b.Posts.SetJoined(ctx, b.AuditChannel, id, person, ts, last.Seq)
+	if err := b.Posts.SetJoined(ctx, b.AuditChannel, id, person, ts, last.Seq); err != nil {
+		b.Log.Warn().Err(err).Msg("a joined post could not be kept; the next press of the same person has a post of its own")
+	}
+	return nil
 }

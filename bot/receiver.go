@@ -74,7 +74,7 @@ func (b *Bot) receivePress(ctx context.Context, envelope string, i interaction) 
 		err := b.keep(ctx, envelope, received{Who: i.presser(), Channel: i.channel(), Request: id, Verb: verb, Message: i.card()})
 		if err != nil {
 			b.start(ctx, envelope, func(ctx context.Context) {
-				b.tell(ctx, i.channel(), i.User.ID, "Your press could not be kept, so it did *not* count. Press again in a moment.")
+				b.tell(ctx, i.channel(), i.User.ID, "Your press could not be kept, so it did *not* count, and no change is made. Press again in a moment; if it stays so, tell the operator that the trail cannot be written.")
 			})
 		}
 		return err
@@ -117,7 +117,7 @@ func (b *Bot) receiveView(ctx context.Context, e socket.Envelope, i interaction)
 	if len(wrong) == 0 && (r.Ask != nil || r.Explain != "") {
 		if err := b.keep(ctx, e.ID, r); err != nil {
 			b.Log.Error().Str("envelope_id", e.ID).Err(err).Msg("a submission could not be kept")
-			wrong = map[string]string{reasonBlock: "This could not be kept, so nothing was done. Submit it again in a moment."}
+			wrong = map[string]string{reasonBlock: "This could not be kept, so nothing was done. Submit it again in a moment; if it stays so, tell the operator that the trail cannot be written."}
 		}
 	}
 	if len(wrong) == 0 {
@@ -170,7 +170,7 @@ func (b *Bot) returnWords(ctx context.Context, i interaction, r received, wrong 
 // keep puts what was received on disk, and wakes whoever works it.
 func (b *Bot) keep(ctx context.Context, envelope string, r received) error {
 	if err := b.Inbox.Receive(ctx, envelope, encode(r)); err != nil {
-		return fmt.Errorf("keeping what was received: %w", err)
+		return err
 	}
 	select {
 	case b.received <- envelope:

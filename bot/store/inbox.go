@@ -60,21 +60,27 @@ func (s *Store) keepArrivals(ctx context.Context) {
 	s.arrivals = nil
 	s.mu.Unlock()
 	if err == nil && len(arrivals) > 0 {
-		err = insertArrivals(ctx, conn, arrivals)
+		err = s.insertArrivals(ctx, conn, arrivals)
 	}
 	for _, a := range arrivals {
 		a.kept <- err
 	}
 }
 
-func insertArrivals(ctx context.Context, conn *sql.Conn, arrivals []*arrival) error {
+func (s *Store) insertArrivals(ctx context.Context, conn *sql.Conn, arrivals []*arrival) error {
 	var rows []string
 	var args []any
 	for i, a := range arrivals {
 		rows = append(rows, fmt.Sprintf("($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3))
 		args = append(args, a.id, a.payload, micros(a.at))
 	}
+	if err := s.files.inPlace(); err != nil {
+		return err
+	}
 	_, err := conn.ExecContext(ctx, `INSERT INTO inbox (id, payload, received_at) VALUES `+strings.Join(rows, ", ")+` ON CONFLICT (id) DO NOTHING`, args...)
+	if err == nil {
+		err = s.files.inPlace()
+	}
 	return err
 }
 
@@ -112,7 +118,14 @@ func (s *Store) Worked(ctx context.Context, id string) error {
 func (s *Store) exec(ctx context.Context, doing, query string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if _, err := s.write.ExecContext(ctx, query, args...); err != nil {
+	err := s.files.inPlace()
+	if err == nil {
+		_, err = s.write.ExecContext(ctx, query, args...)
+	}
+	if err == nil {
+		err = s.files.inPlace()
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil

@@ -38,8 +38,10 @@ const callTimeout = 5 * time.Second
 type Store struct {
 	write  *sql.DB // one connection: writers queue here and not at the file's lock
 	read   *sql.DB
+	held   *sql.Conn // kept open: SQLite removes the write-ahead log with the last connection
 	lock   *flock.Flock
 	signer *audit.Signer
+	files  files
 	now    func() time.Time
 
 	mu       sync.Mutex
@@ -84,14 +86,14 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	f.Close()
 	// With synchronous FULL a commit in WAL mode is on the disk before it returns;
 	// SQLite's default for WAL would lose the last ones at a power cut.
-	if s.write, err = sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)")+"&_txlock=immediate"); err != nil {
+	if s.write, err = sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)")+existing+"&_txlock=immediate"); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
-	if s.read, err = sql.Open("sqlite", dsn(path, "synchronous(FULL)", "query_only(1)")); err != nil {
+	if s.read, err = sql.Open("sqlite", dsn(path, "synchronous(FULL)", "query_only(1)")+existing); err != nil {
 		return err
 	}
-	s.read.SetMaxOpenConns(4)
+	s.read.SetMaxOpenConns(5)
 
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -104,9 +106,21 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrating: %w", err)
 	}
-	_, err = s.write.ExecContext(ctx, `UPDATE requests SET lease_until = 0, lease_owner = '' WHERE lease_until > 0`)
+	if _, err = s.write.ExecContext(ctx, `UPDATE requests SET lease_until = 0, lease_owner = '' WHERE lease_until > 0`); err != nil {
+		return err
+	}
+	if s.held, err = s.read.Conn(ctx); err != nil {
+		return err
+	}
+	if _, err := s.held.ExecContext(ctx, `SELECT size FROM trail_head`); err != nil {
+		return err
+	}
+	s.files, err = opened(path)
 	return err
 }
+
+// existing keeps SQLite from making an empty database where ours was taken away.
+const existing = "&mode=rw"
 
 func dsn(path string, pragmas ...string) string {
 	v := url.Values{"_pragma": append(pragmas, "busy_timeout(5000)")}
@@ -116,6 +130,9 @@ func dsn(path string, pragmas ...string) string {
 // Close closes the database. What was committed stays.
 func (s *Store) Close() error {
 	var errs []error
+	if s.held != nil {
+		errs = append(errs, s.held.Close())
+	}
 	for _, db := range []*sql.DB{s.read, s.write} {
 		if db != nil {
 			errs = append(errs, db.Close())
@@ -132,10 +149,14 @@ func (s *Store) Changed() <-chan struct{} {
 }
 
 // inTx runs f in a transaction. An error of f, or of the commit, leaves nothing
-// behind, except that a commit which was not answered may have been kept.
+// behind, except that a commit which was not answered may have been kept, or that one was
+// made into files which are in their place no more (ErrMoved).
 func (s *Store) inTx(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if err := s.files.inPlace(); err != nil {
+		return err
+	}
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
@@ -146,6 +167,9 @@ func (s *Store) inTx(ctx context.Context, f func(ctx context.Context, tx *sql.Tx
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("committing: %w", err)
+	}
+	if err := s.files.inPlace(); err != nil {
+		return err // perhaps they went before the commit
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

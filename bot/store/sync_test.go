@@ -26,7 +26,10 @@ func TestEveryConnectionIsDurable(t *testing.T) {
 	s, _ := fresh(t)
 	for name, pool := range map[string]*sql.DB{"writing": s.write, "reading": s.read} {
 		var all []*sql.Conn
-		for range pool.Stats().MaxOpenConnections {
+		if pool == s.read {
+			all = append(all, s.held)
+		}
+		for range pool.Stats().MaxOpenConnections - len(all) {
 			c, err := pool.Conn(t.Context()) // held, so that the next one is another
 			if err != nil {
 				t.Fatal(err)

@@ -46,12 +46,19 @@ func TestMain(m *testing.M) {
 // regexp, status waits for the status of a path; tenant compares how many keys are in
 // a role, or how many writes arrived.
 func TestStories(t *testing.T) {
+	mountable := canMount(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
 		Setup: setUp,
+		Condition: func(cond string) (bool, error) {
+			if cond != "mount" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return mountable, nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"alice": person("U0ALICE"), "bob": person("U0BOB"), "carol": person("U0CAROL"), "gina": person("U0GINA"), "dan": person("U0DAN"), "xena": person("U0XENA"),
-			"operator": operator, "card": card, "thread": thread, "trail": trail, "tenant": tenant, "status": status, "copied": copied, "admin": admin, "alarms": alarms,
+			"operator": operator, "card": card, "thread": thread, "trail": trail, "tenant": tenant, "status": status, "copied": copied, "admin": admin, "alarms": alarms, "disk": disk,
 		},
 	})
 }
@@ -176,6 +183,13 @@ func person(id string) func(*testscript.TestScript, bool, []string) {
 		case "presses":
 			last := s.cards[len(s.cards)-1]
 			out, err = s.slack.Press(id, room, last.TS, slacksim.Button{Action: words}, last)
+		case "presses-until-refused": // a disk that is full may have room left in the log
+			last := s.cards[len(s.cards)-1]
+			for range 1000 {
+				if out, err = s.slack.Press(id, room, last.TS, slacksim.Button{Action: "cancel"}, last); err != nil || !out.Acked {
+					break
+				}
+			}
 		case "is-told":
 			s.await(ts, neg, words, func() string { return shows(s.slack.Ephemerals(id, room)) })
 			return

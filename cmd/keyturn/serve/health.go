@@ -37,7 +37,7 @@ func (s *server) listen(ctx context.Context, wg *sync.WaitGroup) (string, error)
 }
 
 // ServeHTTP answers /healthz while the process lives, and /readyz with 200 while
-// presses can reach us and every tenant could be read, or else with 503 and why not; and
+// the trail can be written, presses can reach us and every tenant could be read, or else with 503 and why not; and
 // /metrics.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
@@ -57,7 +57,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *server) ready() error { return errors.Join(s.bot.Ready(), s.tenants.err()) }
+func (s *server) ready() error { return errors.Join(s.trail.err(), s.bot.Ready(), s.tenants.err()) }
 
 // writeMetrics writes gauges in Prometheus' text format.
 func (s *server) writeMetrics(w io.Writer) {
@@ -68,11 +68,67 @@ func (s *server) writeMetrics(w io.Writer) {
 	if s.ready() == nil {
 		ready = 1
 	}
+	writable := 0
+	if s.trail.err() == nil {
+		writable = 1
+	}
 	counted, held := s.bot.Connections()
+	gauge("keyturn_trail_writable", "1 while the trail can be written; nothing is done while it cannot.", writable)
 	gauge("keyturn_ready", "1 while /readyz says that presses can reach keyturn and every tenant could be read.", ready)
 	gauge("keyturn_slack_connections", "Connections of the app that Slack counted at the last hello.", counted)
 	gauge("keyturn_slack_connections_held", "Those of them that were this keyturn's.", held)
 	gauge("keyturn_slack_connections_ghosts", "Those that were not: of another process, or dead and not forgotten. Presses delivered there are lost.", max(0, counted-held))
+}
+
+// trailReady knows whether the trail can be written.
+type trailReady struct {
+	db  trail
+	log zerolog.Logger
+
+	mu  sync.Mutex
+	why error // it cannot; nil: it can
+}
+
+// run tries every ten seconds, and each second while it fails, until ctx ends. A full disk
+// is to be known before somebody presses.
+func (t *trailReady) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := t.db.Writable(ctx)
+		pause := 10 * time.Second
+		if err != nil {
+			pause = time.Second
+		}
+		if ctx.Err() == nil {
+			t.set(err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// set takes note of a try, and logs where it differs from the one before.
+func (t *trailReady) set(err error) {
+	t.mu.Lock()
+	was := t.why
+	t.why = err
+	t.mu.Unlock()
+	switch {
+	case was == nil && err != nil:
+		t.log.Error().Err(err).Msg("the trail cannot be written: no change is made until it can")
+	case was != nil && err == nil:
+		t.log.Info().Msg("the trail can be written again")
+	}
+}
+
+func (t *trailReady) err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.why == nil {
+		return nil
+	}
+	return fmt.Errorf("the trail cannot be written: %w", t.why)
 }
 
 // scopes are what the machine-to-machine application needs.

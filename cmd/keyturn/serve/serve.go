@@ -72,6 +72,7 @@ type server struct {
 	watch   *watch.Watch
 	bot     *bot.Bot
 	tenants *tenantsReady
+	trail   *trailReady
 }
 
 // keeper is the store, as the parts need it.
@@ -117,7 +118,7 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 		Policy: policy, Tenants: tenants, Names: cfg.Tenants, Inbox: db, Trail: db, Posts: db,
 		Channels: cfg.Channels, AuditChannel: cfg.AuditChannel, Mention: cfg.Mention == "on", Pace: pace(), Log: log, Now: time.Now,
 	})
-	return &server{cfg: cfg, db: db, log: log, carrier: carrier, watch: over, bot: b, tenants: newTenantsReady(tenants, log)}
+	return &server{cfg: cfg, db: db, log: log, carrier: carrier, watch: over, bot: b, tenants: newTenantsReady(tenants, log), trail: &trailReady{db: db, log: log}}
 }
 
 // run runs the parts until ctx ends, or until one says that it cannot go on.
@@ -141,6 +142,7 @@ func (s *server) run(ctx context.Context) error {
 	if listening != "" {
 		s.log.Info().Str("addr", listening).Msg("listening")
 	}
+	wg.Go(func() { s.trail.run(ctx) })
 	for err := s.begin(ctx); err != nil; err = s.begin(ctx) {
 		s.log.Error().Err(err).Msg("the trail cannot be begun")
 		select {

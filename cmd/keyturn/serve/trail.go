@@ -22,6 +22,7 @@ type trail interface {
 	Note(ctx context.Context, e audit.Entry) error
 	Checkpoint(ctx context.Context, cause string) error
 	Public() string
+	Writable(ctx context.Context) error
 }
 
 // recordStart notes that keyturn starts, before anybody can press anything: what people
