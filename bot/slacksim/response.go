@@ -35,7 +35,7 @@ type response struct {
 // newResponseURL returns an address for answers, under the host that the app called
 // us by. w.mu is held.
 func (w *Workspace) newResponseURL(user, channel, ts string) string {
-	id := w.newID("R")
+	id := w.secret("response-")
 	w.urls[id] = &responseURL{
 		user: user, channel: channel, ts: ts,
 		expires: w.cfg.Now().Add(responseLife), left: responseUses,

@@ -78,6 +78,7 @@ type Workspace struct {
 	triggers  map[string]*trigger
 	urls      map[string]*responseURL
 	tickets   map[string]bool
+	secrets   []string       // what was given out and must not be shown to anybody
 	sockets   []*conn        // those that may get an envelope, the youngest last
 	open      map[*conn]bool // those whose connection stands, closed or not
 	joined    int            // sockets so far
@@ -215,6 +216,21 @@ func (w *Workspace) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(rw, r)
 	}
+}
+
+// Secrets returns what the workspace gave out so far that opens something: trigger ids,
+// response URLs, and the tickets of sockets.
+func (w *Workspace) Secrets() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.secrets)
+}
+
+// secret makes an id and remembers it. w.mu is held.
+func (w *Workspace) secret(prefix string) string {
+	id := w.newID(prefix)
+	w.secrets = append(w.secrets, id)
+	return id
 }
 
 // Await returns nil once cond is true. It is looked at after every change, and may

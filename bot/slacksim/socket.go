@@ -159,7 +159,7 @@ func (w *Workspace) countOut(c *conn) {
 func (w *Workspace) openConnection(r *http.Request, _ args) (result, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	ticket := w.newID("ticket-")
+	ticket := w.secret("ticket-")
 	w.tickets[ticket], w.host = true, r.Host
 	return result{"url": "ws://" + r.Host + "/link?ticket=" + ticket + "&app_id=" + AppID}, nil
 }

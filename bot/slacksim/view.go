@@ -42,7 +42,7 @@ type trigger struct {
 
 // newTrigger returns an id that opens a modal for user. w.mu is held.
 func (w *Workspace) newTrigger(user, channel string, inModal bool) string {
-	id := w.newID("trigger.")
+	id := w.secret("trigger.")
 	w.triggers[id] = &trigger{
 		user: user, channel: channel, inModal: inModal, expires: w.cfg.Now().Add(triggerLife),
 	}

@@ -45,11 +45,14 @@ func TestMain(m *testing.M) {
 // the request of the newest card. admin rotates or revokes in Auth0's Dashboard. card, thread and trail wait for a
 // regexp, status waits for the status of a path; tenant compares how many keys are in
 // a role, or how many writes arrived.
+// All run at debug level, and afterwards all that they left is searched for secrets.
 func TestStories(t *testing.T) {
 	mountable := canMount(t)
+	var leaked leaked
+	t.Cleanup(func() { leaked.report(t) })
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
-		Setup: setUp,
+		Setup: func(env *testscript.Env) error { return setUp(env, &leaked) },
 		Condition: func(cond string) (bool, error) {
 			if cond != "mount" {
 				return false, fmt.Errorf("unknown condition %q", cond)
@@ -71,7 +74,8 @@ type stage struct {
 	tenant *auth0sim.Tenant
 	cards  []slacksim.Message // as they were posted
 	child  *exec.Cmd
-	log    buffer
+	log    buffer // since the last start
+	said   buffer // all that it ever printed
 }
 
 // buffer is a log that is read while it is written.
@@ -98,12 +102,17 @@ func (l *buffer) Reset() {
 	l.b.Reset()
 }
 
-func setUp(env *testscript.Env) error {
+func newStage(t interface{ Fatal(...any) }) *stage {
 	w, err := slacksim.New(slacksim.Config{Manifest: keyturn.Manifest})
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	s := &stage{slack: w, tenant: auth0sim.New(auth0sim.Config{Previous: 1})}
+	return &stage{slack: w, tenant: auth0sim.New(auth0sim.Config{Previous: 1})}
+}
+
+func setUp(env *testscript.Env, leaked *leaked) error {
+	s := newStage(env.T())
+	w := s.slack
 	var all []string
 	for _, p := range []slacksim.Person{
 		{ID: "U0ALICE", Name: "alice"}, {ID: "U0BOB", Name: "bob"}, {ID: "U0CAROL", Name: "carol"},
@@ -118,6 +127,7 @@ func setUp(env *testscript.Env) error {
 	slackServer, auth0Server := httptest.NewServer(w), httptest.NewServer(s.tenant)
 	env.Defer(func() {
 		s.end(syscall.SIGKILL)
+		leaked.search(s, env.WorkDir)
 		slackServer.CloseClientConnections()
 		slackServer.Close()
 		auth0Server.Close()
@@ -344,7 +354,8 @@ func operator(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 		s.log.Reset()
-		s.child.Stderr = &s.log
+		s.child.Env = append(s.child.Env, "KEYTURN_LOG_LEVEL=debug")
+		s.child.Stdout, s.child.Stderr = &s.said, io.MultiWriter(&s.log, &s.said)
 		ts.Check(s.child.Start())
 		s.await(ts, false, "1", func() string { return fmt.Sprint(s.slack.Sockets()) })
 	case "stops":

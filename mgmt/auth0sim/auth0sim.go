@@ -63,6 +63,7 @@ type Tenant struct {
 	jwks     []published
 	faults   []*activeFault
 	history  []Call
+	tokens   []string      // that were given out
 	changed  chan struct{} // closed and replaced at each change
 }
 

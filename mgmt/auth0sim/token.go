@@ -83,10 +83,18 @@ func (t *Tenant) token(c *call) *answer {
 		return failure(http.StatusInternalServerError, "Internal error", "")
 	}
 	c.entry.Authenticated = true
+	t.tokens = append(t.tokens, signed)
 	return ok(http.StatusOK, map[string]any{
 		"access_token": signed, "token_type": "Bearer",
 		"expires_in": int(lifetime / time.Second), "scope": strings.Join(t.cfg.Scopes, " "),
 	})
+}
+
+// Tokens returns the access tokens that were given out so far.
+func (t *Tenant) Tokens() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.tokens)
 }
 
 // sign makes a token. t.mu is held.
