@@ -24,6 +24,8 @@ type known struct {
 	moved      time.Time         // when a request last had a step: a look from before may not show it
 	unreadable int64             // the alarm that the keys cannot be read, if they could not since; else 0
 	open       map[string]*work  // requests that are not at their end
+	alarm      *audit.Entry      // the last one of changed keys, while nobody is known to have done it
+	sent       map[string]bool   // the writes of ours that may have been sent, by request
 	unrecorded []string          // requests since base that sent a write which nobody saw take effect
 }
 
@@ -35,7 +37,11 @@ type work struct {
 	next     string          // the new next key, as Auth0 answered
 }
 
-func newKnown() *known { return &known{open: map[string]*work{}} }
+func newKnown() *known { return &known{open: map[string]*work{}, sent: map[string]bool{}} }
+
+// isOurs reports whether an event in Auth0's log is a write of ours: it bears the id of a
+// request that had an intent for it.
+func (k *known) isOurs(e mgmt.Event) bool { return k.sent[e.Correlation+" "+e.Write] }
 
 // working reports whether a request has an intent and no end: what the keys are now is
 // for it to say.
@@ -77,7 +83,7 @@ func (k *known) take(e audit.Entry) {
 	switch {
 	case w == nil: // it had no intent since we began, or is at its end
 	case e.Kind == audit.Intended && e.Step != nil:
-		w.intended[e.Step.Write] = true
+		w.intended[e.Step.Write], k.sent[e.Request+" "+e.Step.Write] = true, true
 	case e.Kind == audit.Answered && e.Answer != nil && e.Step != nil && e.Step.Write == rotate:
 		w.next = e.Answer.KID
 	case e.Kind == audit.Rotated:
@@ -104,8 +110,13 @@ const rotate, revoke = string(approval.Rotate), string(approval.Revoke)
 
 // begin counts effects from an entry of the watch on.
 func (k *known) begin(e audit.Entry) {
-	if e.Kind == audit.Alarmed && e.Alarm != nil && e.Alarm.What == audit.TenantUnreadable {
+	switch {
+	case e.Kind == audit.Alarmed && e.Alarm != nil && e.Alarm.What == audit.TenantUnreadable:
 		k.unreadable = e.Seq
+	case e.Kind == audit.Alarmed && e.Alarm != nil && e.Alarm.What == audit.KeysChanged:
+		k.alarm = &e
+	case e.Kind == audit.Traced && e.Trace != nil && k.alarm != nil && e.Trace.Alarm == k.alarm.Seq:
+		k.alarm = nil
 	}
 	if e.Kind != audit.Watched && e.Kind != audit.Alarmed || e.Look == nil {
 		return
@@ -214,7 +225,7 @@ func kidOf(l *audit.Look, role mgmt.Role) string {
 }
 
 // changedWords says to people what nobody explains, and what to do.
-func changedWords(tenant string, changes []audit.KeyChange, before, seen time.Time, unrecorded []string) string {
+func changedWords(tenant string, changes []audit.KeyChange, before, seen time.Time, unrecorded []string, mayTrace bool) string {
 	var what []string
 	for _, c := range changes {
 		was, is := c.Was, c.Is
@@ -234,7 +245,12 @@ func changedWords(tenant string, changes []audit.KeyChange, before, seen time.Ti
 	if len(unrecorded) > 0 {
 		words += fmt.Sprintf(" It may be a late effect of what %s sent, which ended without one.", strings.Join(unrecorded, ", "))
 	}
-	return words + " Ask each other who did it; Auth0's tenant log has it. If it was none of you, somebody else can administer the tenant."
+	if mayTrace {
+		words += " Who did it follows as soon as Auth0's log has it."
+	} else {
+		words += " Auth0's tenant log has who did it; with the scope read:logs I would tell you."
+	}
+	return words + " Ask each other. If it was none of you, somebody else can administer the tenant."
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC on 2 January 2006") }

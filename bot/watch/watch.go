@@ -19,6 +19,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -92,6 +93,7 @@ type sight struct {
 	seen    time.Time // when the keys were last as explained
 	suspect string    // what the look before found unexplained
 	failing time.Time // since when the keys cannot be read; zero: they can
+	tracing string    // what Auth0's log said of the last alarm the time before
 	told    map[string]bool
 }
 
@@ -126,7 +128,7 @@ func (s *sight) turn(ctx context.Context) (time.Duration, error) {
 		err := s.Store.Note(ctx, s.entry(audit.Watched, fmt.Sprintf("readable:%d", n), look, "The keys can be read again, and are as they were."))
 		return s.Every, err
 	}
-	return s.Every, s.remind(ctx, look)
+	return s.Every, errors.Join(s.trace(ctx), s.remind(ctx, look))
 }
 
 // read takes in what the trail has that was not read yet.
@@ -170,7 +172,7 @@ func (s *sight) doubt(ctx context.Context, look *audit.Look, changes []audit.Key
 		return confirm, nil
 	}
 	e := s.entry(audit.Alarmed, fmt.Sprintf("keys:%s:%d", s.tenant.Name, s.known.base), look,
-		changedWords(s.tenant.Name, changes, s.seen, look.At, s.known.unrecorded))
+		changedWords(s.tenant.Name, changes, s.seen, look.At, s.known.unrecorded, s.mayTrace(ctx)))
 	e.Alarm = &audit.Alarm{What: audit.KeysChanged, Changes: changes, Before: s.seen}
 	// The cause is where the watch left off: from there on there is one alarm, and it is
 	// where the watch goes on from.

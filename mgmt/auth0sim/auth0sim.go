@@ -44,6 +44,9 @@ type Config struct {
 	// was current before it. That Auth0 may do so is an assumption.
 	TokenLag time.Duration
 
+	// LogLag is how long after a write the tenant log has it: Auth0 promises no real time.
+	LogLag time.Duration
+
 	Dense    bool // answer with every flag; otherwise sparse, as Auth0 does
 	Previous int  // how many unrevoked previously used keys there are at first
 }
@@ -158,6 +161,9 @@ func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e = endpoint{op: "jwks", work: t.serveJWKS, limit: publicLimit}
 	case path == "/.well-known/openid-configuration" && is(http.MethodGet):
 		e = endpoint{op: "discovery", work: t.discovery, limit: publicLimit}
+	case path == "/api/v2/logs" && is(http.MethodGet):
+		e = endpoint{op: "logs", work: t.logs, limit: apiLimit, scopes: []string{"read:logs"},
+			lacks: "Insufficient scope, expected any of: read:logs, read:logs_users"}
 	case path == signing && is(http.MethodGet):
 		e = endpoint{op: "list", work: t.list, limit: apiLimit, scopes: []string{"read:signing_keys"},
 			lacks: "Insufficient scope, expected any of: read:signing_keys"}

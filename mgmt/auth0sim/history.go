@@ -9,7 +9,7 @@ import (
 // Call is one call of the API, or one act in the Dashboard.
 type Call struct {
 	At            time.Time
-	Op            string // token, list, get, rotate, revoke, jwks, discovery or unknown
+	Op            string // token, list, get, rotate, revoke, logs, jwks, discovery or unknown
 	KID           string // of get and revoke
 	Status        int    // what was answered, or would have been; 0: nothing was
 	Effect        bool   // a key changed
