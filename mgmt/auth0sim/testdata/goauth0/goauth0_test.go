@@ -309,3 +309,30 @@ func TestLostAnswer(t *testing.T) {
 		}
 	})
 }
+
+// TestLog reads the tenant log: what a rotation by a client and one in the Dashboard leave.
+func TestLog(t *testing.T) {
+	tenant, address := serve(t, auth0sim.Config{Scopes: []string{"read:signing_keys", "create:signing_keys", "update:signing_keys", "read:logs"}})
+	m, err := management.New(strings.TrimPrefix(address, "http://"), management.WithInsecure(),
+		management.WithClientCredentials(t.Context(), "sim-client", "sim-secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.SigningKey.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tenant.Rotate()
+	rows, err := m.Log.Search(t.Context(), management.Parameter("q", "type:sapi"), management.Parameter("sort", "date:-1"), management.PerPage(50))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 2 {
+		t.Fatalf("%d rows, want 2", len(rows))
+	}
+	for i, ip := range []string{auth0sim.AdminIP, "192.0.2.1"} {
+		row := rows[i]
+		if row.GetType() != "sapi" || row.TypeName() != "API Operation" || row.GetIP() != ip || row.GetDate().IsZero() || row.GetLogID() == "" {
+			t.Errorf("row %d is %s", i, row)
+		}
+	}
+}
