@@ -15,8 +15,8 @@ var withLogs = []string{"read:signing_keys", "create:signing_keys", "update:sign
 func TestAuth0sLogSaysWho(t *testing.T) {
 	inHouse(t, auth0sim.Config{Previous: 1, Scopes: withLogs, LogLag: 3 * time.Minute}, nil, func(t *testing.T, h *house) {
 		h.pass(interval)
-		h.changed(approval.Rotate, "") // which is in the log as well
-		h.pass(interval)
+		h.changed(approval.Rotate, "") // which is in the log as well, at about the same time
+		h.pass(5 * time.Second)
 		rotated := h.kid("current")
 		h.tenant.Rotate()
 		if err := h.tenant.Revoke(rotated); err != nil {
