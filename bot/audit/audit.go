@@ -1,5 +1,5 @@
-// Package audit says what an entry of the trail is, how it is sealed, and whether
-// an entry that is read back is the one that was written.
+// Package audit says what an entry of the trail is, how it is sealed, whether an entry
+// that is read back is the one that was written, and whether a whole trail holds.
 //
 // The trail is an append-only list of entries, each one line of JSON. The exact
 // bytes are kept and hashed into an RFC 6962 Merkle log (golang.org/x/mod/sumdb/tlog),
