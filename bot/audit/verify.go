@@ -48,6 +48,7 @@ type Verified struct {
 	Faults      []Fault   // those of an earlier entry first; none: it holds
 
 	hashes keptHashes
+	signs  bool // a start named a key, so that each end has a checkpoint from there on
 }
 
 func (v *Verified) fault(seq int64, format string, args ...any) {
@@ -83,7 +84,7 @@ func Verify(k Keeping, key string) (*Verified, error) {
 	if v.Size, err = k.Size(); err != nil {
 		return nil, err
 	}
-	var before Entry
+	var end int64 // the entry before, where it is an end that has to have a checkpoint
 	next := int64(1)
 	whole := true // so far there is each line, and the tree over them
 	err = k.Each(func(kept Kept) error {
@@ -99,20 +100,22 @@ func Verify(k Keeping, key string) (*Verified, error) {
 			whole = false
 		}
 		next = kept.Seq + 1
-		e, ok := v.entry(kept)
+		e := v.entry(kept)
 		if whole {
+			if end > 0 && e.Kind != Checkpointed {
+				v.fault(end, "is an end, and no checkpoint follows it")
+			}
+			if end = 0; v.signs && e.Kind.Ends() {
+				end = e.Seq
+			}
 			v.named(e)
 			v.signed(e)
-			if before.Kind.Ends() && e.Kind != Checkpointed && v.Key != "" && ok {
-				v.fault(before.Seq, "is an end, and no checkpoint follows it")
-			}
 			more, err := tlog.StoredHashes(kept.Seq-1, kept.Line, v.hashes)
 			if err != nil {
 				return err
 			}
 			v.hashes = append(v.hashes, more...)
 		}
-		before = e
 		return nil
 	})
 	if err != nil {
@@ -121,8 +124,8 @@ func Verify(k Keeping, key string) (*Verified, error) {
 	if next <= v.Size {
 		v.missing(next, v.Size)
 		whole = false
-	} else if before.Kind.Ends() && v.Key != "" {
-		v.fault(before.Seq, "is an end, and no checkpoint follows it")
+	} else if end > 0 {
+		v.fault(end, "is an end, and no checkpoint follows it")
 	}
 	if !whole {
 		slices.SortStableFunc(v.Faults, bySeq)
@@ -157,11 +160,11 @@ func (v *Verified) missing(first, last int64) {
 }
 
 // entry decodes a line, and checks what stands beside it.
-func (v *Verified) entry(kept Kept) (e Entry, ok bool) {
+func (v *Verified) entry(kept Kept) Entry {
 	e, err := decode(kept.Line, kept.Seq)
 	if err != nil {
 		v.fault(kept.Seq, "is not to be read: %v", err)
-		return Entry{Seq: kept.Seq}, false
+		return Entry{Seq: kept.Seq}
 	}
 	for _, column := range []struct{ name, kept, says string }{
 		{"time", kept.At.UTC().Format(time.RFC3339Nano), e.Time.UTC().Format(time.RFC3339Nano)},
@@ -174,16 +177,19 @@ func (v *Verified) entry(kept Kept) (e Entry, ok bool) {
 			v.fault(kept.Seq, "has the %s %q beside a line that says %q", column.name, column.kept, column.says)
 		}
 	}
-	return e, true
+	return e
 }
 
 // named takes note of the key that a start names.
 func (v *Verified) named(e Entry) {
-	switch {
-	case e.Kind != Started || e.Key == "":
-	case v.Key == "":
+	if e.Kind != Started || e.Key == "" {
+		return
+	}
+	v.signs = true
+	if v.Key == "" {
 		v.Key = e.Key
-	case e.Key != v.Key:
+	}
+	if e.Key != v.Key {
 		v.fault(e.Seq, "names the key %s, and the trail's is %s", e.Key, v.Key)
 	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
@@ -100,5 +101,49 @@ func TestAReaderSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%s was opened", path)
 			r.Close()
 		}
+	}
+}
+
+// TestATrailFromBeforeItHadAKey has ends without checkpoints, which are none to be missed.
+func TestATrailFromBeforeItHadAKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	s := mustOpen(t, path, time.Now)
+	verify := func() (faults []audit.Fault) {
+		t.Helper()
+		r, err := OpenReader(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if err := r.At(t.Context(), func(m *Moment) error {
+			v, err := m.Verify("")
+			if err == nil {
+				faults = v.Faults
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return faults
+	}
+	old := func(e audit.Entry) error {
+		return s.inTx(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+			_, err := appendEntry(ctx, tx, e, s.now())
+			return err
+		})
+	}
+	if err := old(audit.Entry{Kind: audit.Denied}); err != nil {
+		t.Fatal(err)
+	}
+	mustNote(t, s, audit.Entry{Kind: audit.Started, Key: s.Public()})
+	mustNote(t, s, audit.Entry{Kind: audit.Denied})
+	if faults := verify(); len(faults) > 0 {
+		t.Errorf("faults: %v", faults)
+	}
+	if err := old(audit.Entry{Kind: audit.Denied}); err != nil {
+		t.Fatal(err)
+	}
+	if faults := verify(); len(faults) != 1 || faults[0].Seq != 5 {
+		t.Errorf("an end without a checkpoint: %v", faults)
 	}
 }
