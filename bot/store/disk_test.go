@@ -149,6 +149,27 @@ func TestARemovedDatabaseTakesNothing(t *testing.T) {
 	}
 }
 
+// TestTheLogIsNotHeldUp: a connection that is kept open must not keep an old state with it,
+// or the write-ahead log would grow for ever, and stay when keyturn stops.
+func TestTheLogIsNotHeldUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	s := mustOpen(t, path, time.Now)
+	for range 400 { // 13 MB in all
+		if err := s.Writable(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(path + "-wal"); err != nil || info.Size() > 8<<20 {
+		t.Errorf("the log: %v, %v", info.Size(), err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !isAlone(path) {
+		t.Error("the log is there after keyturn stopped")
+	}
+}
+
 // BenchmarkInPlace is what looking whether the files are in place costs, beside the commit
 // that it is made twice for.
 func BenchmarkInPlace(b *testing.B) {

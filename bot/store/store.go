@@ -112,7 +112,8 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	if s.held, err = s.read.Conn(ctx); err != nil {
 		return err
 	}
-	if _, err := s.held.ExecContext(ctx, `SELECT size FROM trail_head`); err != nil {
+	var size int64
+	if err := s.held.QueryRowContext(ctx, `SELECT size FROM trail_head`).Scan(&size); err != nil {
 		return err
 	}
 	s.files, err = opened(path)
