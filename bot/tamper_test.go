@@ -239,9 +239,18 @@ func TestTampering(t *testing.T) {
 			{"a hash too many", func(c *taken) { c.hashes = append(c.hashes, c.hashes[0]) }, true, true},
 			{"a hash changed", func(c *taken) { c.hashes[1] = c.hashes[0] }, true, true},
 
+			{"another reason after the last checkpoint", func(c *taken) {
+				last := &c.kept[len(c.kept)-1]
+				last.Line = bytes.Replace(last.Line, []byte("build log"), []byte("debug log"), 1)
+			}, true, true},
 			// No checkpoint was signed since. The next one will contradict the size and root that
 			// the channel has from when the entry was posted.
 			{"what came after the last checkpoint cut off, the head made to fit", func(c *taken) { c.kept = c.kept[:posted.Size+1]; c.rehash() }, false, false},
+			{"another reason after the last checkpoint, hashes made to fit", func(c *taken) {
+				last := &c.kept[len(c.kept)-1]
+				last.Line = bytes.Replace(last.Line, []byte("build log"), []byte("debug log"), 1)
+				c.rehash()
+			}, false, false},
 		} {
 			c := now.clone()
 			tc.change(c)
