@@ -1,6 +1,8 @@
 package watch_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -205,6 +207,41 @@ func TestAChangeDuringOurs(t *testing.T) {
 			t.Errorf("the rotation is not in the alarm: %+v", alarm.Alarm)
 		}
 	})
+}
+
+// unanswered is a store whose commits of alarms are not answered, or not made, at first.
+type unanswered struct {
+	watch.Store
+	kept bool
+	left int
+}
+
+func (u *unanswered) Note(ctx context.Context, e audit.Entry) error {
+	if e.Kind != audit.Alarmed || u.left == 0 {
+		return u.Store.Note(ctx, e)
+	}
+	u.left--
+	if u.kept {
+		if err := u.Store.Note(ctx, e); err != nil {
+			return err
+		}
+	}
+	return errors.New("the disk did not answer")
+}
+
+func TestAnAlarmThatIsNotAnsweredIsOne(t *testing.T) {
+	for _, kept := range []bool{true, false} {
+		over := func(w *watch.Watch) { w.Store = &unanswered{Store: w.Store, kept: kept, left: 3} }
+		inHouse(t, auth0sim.Config{Previous: 1}, over, func(t *testing.T, h *house) {
+			h.pass(interval)
+			h.tenant.Rotate()
+			h.pass(10 * time.Minute)
+			h.wantAlarms(1)
+			h.restart()
+			h.pass(10 * time.Minute)
+			h.wantAlarms(1)
+		})
+	}
 }
 
 func TestUnreadableIsOneAlarm(t *testing.T) {
