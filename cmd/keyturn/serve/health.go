@@ -93,7 +93,7 @@ type trailReady struct {
 // is to be known before somebody presses.
 func (t *trailReady) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := t.db.Writable(ctx)
+		err := t.try(ctx)
 		pause := 10 * time.Second
 		if err != nil {
 			pause = time.Second
@@ -105,6 +105,30 @@ func (t *trailReady) run(ctx context.Context) {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
+	}
+}
+
+// hangs is how long a try may take before the trail counts as one that cannot be written.
+const hangs = 10 * time.Second
+
+// try tries once. A disk that blocks keeps even a deadline from ending the call, so that
+// nobody waits for it here: what is said meanwhile is that it does not answer.
+func (t *trailReady) try(ctx context.Context) error {
+	tried := make(chan error, 1)
+	go func() { tried <- t.db.Writable(ctx) }()
+	select {
+	case err := <-tried:
+		return err
+	case <-time.After(hangs):
+		t.set(fmt.Errorf("the disk did not answer for %s", hangs))
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-tried:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
