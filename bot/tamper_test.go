@@ -278,6 +278,73 @@ func TestTampering(t *testing.T) {
 	})
 }
 
+// TestWithoutItsKeyATrailShowsNothing to whoever believes the key that it names: somebody
+// who has the database and not the key takes the key out, or puts another in. Who knows
+// the key, or has a posted checkpoint, finds it.
+func TestWithoutItsKeyATrailShowsNothing(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		if err := h.store.Note(context.Background(), audit.Entry{Kind: audit.Started, Key: h.store.Public()}); err != nil {
+			t.Fatal(err)
+		}
+		h.press("UBOB", h.ask("rotate-and-revoke"), "approve")
+		public := h.store.Public()
+		posted, err := audit.ReadCheckpoint(h.slack.Messages(trail)[len(h.slack.Messages(trail))-1].Shows(), public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := h.take()
+		private, err := audit.NewSigner()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stranger, err := audit.ParseSigner(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := func(key string, all []audit.Entry) []audit.Entry {
+			for i := range all {
+				switch all[i].Kind {
+				case audit.Started:
+					all[i].Key = key
+				case audit.Approved:
+					all[i].Actor.User = "UMALLE"
+				}
+			}
+			return all
+		}
+		signs := func(e audit.Entry) bool { return e.Kind == audit.Checkpointed }
+		for _, tc := range []struct {
+			name   string
+			signer *audit.Signer
+			change func([]audit.Entry) []audit.Entry
+			found  bool // also by whoever believes the trail
+		}{
+			{"the key and all checkpoints taken out", nil, func(all []audit.Entry) []audit.Entry {
+				return slices.DeleteFunc(names("", all), signs)
+			}, false},
+			{"the key of somebody else put in", stranger, func(all []audit.Entry) []audit.Entry { return names(stranger.Public(), all) }, false},
+			{"all checkpoints taken out", nil, func(all []audit.Entry) []audit.Entry {
+				return slices.DeleteFunc(names(public, all), signs)
+			}, true},
+		} {
+			c := now.clone()
+			c.reseal(t, tc.signer, tc.change)
+			if found, _ := finds(t, c, "", posted); found != tc.found {
+				t.Errorf("%s: by what the trail names found %v, want %v", tc.name, found, tc.found)
+			}
+			if found, _ := finds(t, c, public, posted); !found {
+				t.Errorf("%s: not found with the key", tc.name)
+			}
+			if _, found := finds(t, c, "", posted); !found {
+				t.Errorf("%s: not found with a posted checkpoint", tc.name)
+			}
+		}
+		if found, _ := finds(t, now, public, posted); found {
+			t.Error("found something in a trail that nobody touched")
+		}
+	})
+}
+
 // TestTheFirstBadEntryIsNamed first.
 func TestTheFirstBadEntryIsNamed(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -48,7 +49,7 @@ type Verified struct {
 	Faults      []Fault   // those of an earlier entry first; none: it holds
 
 	hashes keptHashes
-	signs  bool // a start named a key, so that each end has a checkpoint from there on
+	signs  bool // a start named a key, or one has signed, so that each end has a checkpoint from there on
 }
 
 func (v *Verified) fault(seq int64, format string, args ...any) {
@@ -75,12 +76,21 @@ func (k keptHashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 // each checkpoint in it was signed, and for the tree that there is. key is the public
 // part of the key that has to have signed; "": the one that the first start names.
 //
+// Only with key does a trail without faults show that whoever wrote it, up to the last
+// checkpoint, had that key: without, somebody may have taken the key and the checkpoints
+// out, or put theirs in.
+//
 // It computes everything anew from the lines, and believes no hash. The order of entries
 // is that of their numbers: their times are the host's, whose clock may be set. The error
-// says only that the trail could not be read.
+// says only that key is none, or that the trail could not be read.
 func Verify(k Keeping, key string) (*Verified, error) {
 	v := &Verified{Key: key}
 	var err error
+	if key != "" {
+		if _, err = note.NewVerifier(key); err != nil {
+			return nil, fmt.Errorf("the key that was given: %w", err)
+		}
+	}
 	if v.Size, err = k.Size(); err != nil {
 		return nil, err
 	}
@@ -130,6 +140,9 @@ func Verify(k Keeping, key string) (*Verified, error) {
 	if !whole {
 		slices.SortStableFunc(v.Faults, bySeq)
 		return v, nil // the tree over what is missing cannot be computed
+	}
+	if key != "" && v.Checkpoints == 0 {
+		v.fault(0, "no checkpoint in it was signed by the key that was given")
 	}
 	if v.Root, err = tlog.TreeHash(v.Size, v.hashes); err != nil {
 		return nil, err
@@ -213,6 +226,7 @@ func (v *Verified) signed(e Entry) {
 		v.fault(e.Seq, "has a checkpoint of other entries than those before it")
 	default:
 		v.Checkpoints++
+		v.signs = true
 	}
 }
 
@@ -220,8 +234,11 @@ func (v *Verified) signed(e Entry) {
 func (v *Verified) compare(k Keeping) error {
 	n, wrong := int64(0), 0
 	err := k.EachHash(func(index int64, hash string) error {
-		if index != n || n >= int64(len(v.hashes)) || hash != v.hashes[n].String() {
-			if wrong++; wrong == 1 {
+		if index < 0 || index != n || n >= int64(len(v.hashes)) || hash != v.hashes[n].String() {
+			switch wrong++; {
+			case wrong == 1 && index < 0:
+				v.fault(0, "there is a hash of the number %d", index)
+			case wrong == 1:
 				v.fault(lastOf(min(index, n)), "has a hash that is not that of its line")
 			}
 		}

@@ -166,6 +166,12 @@ func (a *auditing) verify(m *store.Moment, v *audit.Verified) error {
 	fmt.Fprintf(a.out, "entries      %d\nroot         %s (%x…)\nkey          %s\ncheckpoints  %d in the trail, signed by the key\n", v.Size, v.Root, v.Root[:4], orNone(v.Key), v.Checkpoints)
 	if len(v.Faults) == 0 {
 		fmt.Fprint(a.out, extends, "\nEverything holds: each entry is the one that was sealed, and each request is what its entries make of it.\n")
+		switch {
+		case v.Key == "":
+			fmt.Fprint(a.out, "No key signed it: whoever has the database may have rewritten all of it.\n")
+		case a.key == "" && extends == "":
+			fmt.Fprint(a.out, "The key is the one that the trail names. Whoever rewrote all of it would have put theirs there: say --key, as keyturn posted it.\n")
+		}
 		if extends == "" {
 			fmt.Fprint(a.out, "Whether the end was cut off, or all of it replaced, only a checkpoint from the channel of the trail shows: --checkpoint.\n")
 		}
