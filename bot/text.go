@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/slack-go/slack"
@@ -32,18 +31,7 @@ const (
 // link or date, a back-tick could only end a code span of ours, and a second line could
 // look like one of ours.
 func escape(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "`", "ˋ", "\n", " ", "\r", " ").Replace(visible(s))
-}
-
-// visible shows what would otherwise turn other characters around, or be none: it could
-// make one kid or address look like another.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u200b' || r == '\ufeff') {
-			return utf8.RuneError
-		}
-		return r
-	}, s)
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "`", "ˋ", "\n", " ", "\r", " ").Replace(audit.Visible(s))
 }
 
 // unescape undoes what Slack does to the text of a slash command.
@@ -99,7 +87,7 @@ func content(text string, blocks []slack.Block) []slack.MsgOption {
 }
 
 func plain(s string, max int) *slack.TextBlockObject {
-	return slack.NewTextBlockObject(slack.PlainTextType, shorten(visible(s), max), false, false)
+	return slack.NewTextBlockObject(slack.PlainTextType, shorten(audit.Visible(s), max), false, false)
 }
 
 func mrkdwn(s string) *slack.TextBlockObject {
@@ -124,7 +112,7 @@ func fields(pairs ...string) *slack.SectionBlock {
 func quote(s string) *slack.RichTextBlock {
 	return slack.NewRichTextBlock("", &slack.RichTextQuote{
 		Type:     slack.RTEQuote,
-		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(shorten(visible(s), maxShown), nil)},
+		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(shorten(audit.Visible(s), maxShown), nil)},
 	})
 }
 
@@ -132,7 +120,7 @@ func quote(s string) *slack.RichTextBlock {
 func preformatted(s string) *slack.RichTextBlock {
 	return slack.NewRichTextBlock("", &slack.RichTextPreformatted{
 		Type:     slack.RTEPreformatted,
-		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(shorten(visible(s), maxSection), nil)},
+		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(shorten(audit.Visible(s), maxSection), nil)},
 	})
 }
 

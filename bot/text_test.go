@@ -11,6 +11,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"keyturn/bot/approval"
+	"keyturn/bot/audit"
 	"keyturn/bot/slacksim"
 )
 
@@ -65,7 +66,7 @@ func FuzzEscape(f *testing.F) {
 		if strings.ContainsAny(escaped, "<>`\n\r") {
 			t.Errorf("%q has markup in it", escaped)
 		}
-		want := strings.NewReplacer("\n", " ", "\r", " ", "`", "ˋ").Replace(visible(s))
+		want := strings.NewReplacer("\n", " ", "\r", " ", "`", "ˋ").Replace(audit.Visible(s))
 		if got := unescape(escaped); got != want {
 			t.Errorf("reads as %q, want %q", got, want)
 		}

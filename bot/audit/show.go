@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Show is the story of a request as Markdown, for a post-mortem: what was asked for and
@@ -211,7 +209,7 @@ func took(d time.Duration) string {
 // cell is text in which nothing is taken for Markdown, on one line.
 func cell(s string) string {
 	var b strings.Builder
-	for _, r := range strings.Join(strings.Fields(visible(s)), " ") {
+	for _, r := range strings.Join(strings.Fields(Visible(s)), " ") {
 		if strings.ContainsRune("\\`*[]<>|~#&", r) {
 			b.WriteByte('\\')
 		}
@@ -220,20 +218,9 @@ func cell(s string) string {
 	return b.String()
 }
 
-// visible shows what a terminal would obey, and what turns other characters around or is
-// none: a story is read where it is printed, too.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u200b' || r == '\ufeff') {
-			return utf8.RuneError
-		}
-		return r
-	}, s)
-}
-
 // fenced is text as it is, in a block that nothing in it can end.
 func fenced(s string) string {
-	s = visible(s)
+	s = Visible(s)
 	fence := "```"
 	for strings.Contains(s, fence) {
 		fence += "`"

@@ -3,6 +3,8 @@ package audit
 import (
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Sentence says in plain English what an entry records, for exports, post-mortems and
@@ -132,4 +134,16 @@ func (a *Answer) words(s *Step) string {
 		words += " It named the key " + a.KID + " as the next."
 	}
 	return words
+}
+
+// Visible shows what would otherwise turn other characters around, be obeyed by a
+// terminal, or be none: it could make one kid or address look like another. Line ends and
+// tabs stay.
+func Visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u200b' || r == '\ufeff') {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }

@@ -16,7 +16,8 @@ import (
 )
 
 // Reader reads a database beside the keyturn that writes it, or a copy of one. It takes
-// no lock, makes no file and changes nothing.
+// no lock and changes nothing. It makes no file, except that SQLite needs a -shm beside a
+// write-ahead log that a killed keyturn left behind.
 type Reader struct {
 	db    *sql.DB
 	path  string
