@@ -73,7 +73,7 @@ func asAsked(r Request, asked, approved *audit.Change) error {
 // Agrees returns nil if the row of r is what its entries make of it, in whatever state
 // it is, and otherwise says what is not. Row and story have to be of one moment.
 func Agrees(r Request, story []audit.Entry) error {
-	want := Request{State: ""}
+	var want Request
 	var asked, approved *audit.Entry
 	for i, e := range story {
 		state := want.State

@@ -45,6 +45,18 @@ func (f files) inPlace() error {
 	return nil
 }
 
+// kept makes a write, and fails unless the files are in their place before it and after it:
+// perhaps they went before the commit.
+func (f files) kept(write func() error) error {
+	if err := f.inPlace(); err != nil {
+		return err
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	return f.inPlace()
+}
+
 // probeSize is about what a press and what follows from it need of the disk.
 const probeSize = 32 << 10
 

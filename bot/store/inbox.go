@@ -74,14 +74,10 @@ func (s *Store) insertArrivals(ctx context.Context, conn *sql.Conn, arrivals []*
 		rows = append(rows, fmt.Sprintf("($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3))
 		args = append(args, a.id, a.payload, micros(a.at))
 	}
-	if err := s.files.inPlace(); err != nil {
+	return s.files.kept(func() error {
+		_, err := conn.ExecContext(ctx, `INSERT INTO inbox (id, payload, received_at) VALUES `+strings.Join(rows, ", ")+` ON CONFLICT (id) DO NOTHING`, args...)
 		return err
-	}
-	_, err := conn.ExecContext(ctx, `INSERT INTO inbox (id, payload, received_at) VALUES `+strings.Join(rows, ", ")+` ON CONFLICT (id) DO NOTHING`, args...)
-	if err == nil {
-		err = s.files.inPlace()
-	}
-	return err
+	})
 }
 
 // withdraw reports whether a was still waiting; it is not kept then.
@@ -118,13 +114,10 @@ func (s *Store) Worked(ctx context.Context, id string) error {
 func (s *Store) exec(ctx context.Context, doing, query string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	err := s.files.inPlace()
-	if err == nil {
-		_, err = s.write.ExecContext(ctx, query, args...)
-	}
-	if err == nil {
-		err = s.files.inPlace()
-	}
+	err := s.files.kept(func() error {
+		_, err := s.write.ExecContext(ctx, query, args...)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}

@@ -155,22 +155,22 @@ func (s *Store) Changed() <-chan struct{} {
 func (s *Store) inTx(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if err := s.files.inPlace(); err != nil {
-		return err
-	}
-	tx, err := s.write.BeginTx(ctx, nil)
+	err := s.files.kept(func() error {
+		tx, err := s.write.BeginTx(ctx, nil)
+		if err != nil {
+			return fmt.Errorf("beginning a transaction: %w", err)
+		}
+		defer tx.Rollback() // after a commit it does nothing
+		if err := f(ctx, tx); err != nil {
+			return err
+		}
+		if err := tx.Commit(); err != nil {
+			return fmt.Errorf("committing: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
-	}
-	defer tx.Rollback() // after a commit it does nothing
-	if err := f(ctx, tx); err != nil {
 		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("committing: %w", err)
-	}
-	if err := s.files.inPlace(); err != nil {
-		return err // perhaps they went before the commit
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
