@@ -2,7 +2,6 @@ package bot
 
 import (
 	"fmt"
-	"strings"
 
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
@@ -34,7 +33,7 @@ func threadLine(e audit.Entry, name func(*audit.Actor) string) (words string, ok
 		words = name(e.Actor) + " says that " + saidWords(e.Says) + ". A second person has to say the same."
 	case audit.Waiting, audit.Rotated, audit.Revoked, audit.Unlisted, audit.StillListed,
 		audit.Done, audit.Voided, audit.Failed, audit.Halted, audit.Expired, audit.InDoubt:
-		words = "*" + title(e.Kind) + ".* " + escape(e.Note)
+		words = "*" + e.Kind.Title() + ".* " + escape(e.Note)
 	default:
 		return "", false
 	}
@@ -73,9 +72,4 @@ func answerWords(a *audit.Answer) string {
 		return fmt.Sprintf("Auth0 answered %d. I look before I believe it.", a.Status)
 	}
 	return "The answer was lost. I wait until nothing can land any more, and look."
-}
-
-func title(k audit.Kind) string {
-	s := strings.ReplaceAll(string(k), "_", " ")
-	return strings.ToUpper(s[:1]) + s[1:]
 }

@@ -36,12 +36,13 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 	if seq > kept { // it was posted, and must not be again because the disk took nothing
 		return nil, true, b.Posts.SetPosted(ctx, channel, seq)
 	}
-	size, err := b.Trail.Size(ctx) // before the entries: those up to it have to be among them
-	if err != nil {
-		return nil, false, err
-	}
-	read := b.Trail.Entries
-	if channel != b.AuditChannel {
+	size, read := int64(0), b.Trail.Entries
+	if channel == b.AuditChannel {
+		// Before the entries: those up to it have to be among them.
+		if size, err = b.Trail.Size(ctx); err != nil {
+			return nil, false, err
+		}
+	} else {
 		read = func(ctx context.Context, after int64, limit int) ([]audit.Entry, error) {
 			return b.Trail.EntriesIn(ctx, channel, after, limit)
 		}

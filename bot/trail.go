@@ -58,7 +58,7 @@ func (w witness) blocks() []slack.Block {
 // eventPost is what the audit channel gets for an entry of no request. wake mentions
 // whom an alarm wakes.
 func eventPost(e audit.Entry, wake string) (text string, blocks []slack.Block) {
-	words := fmt.Sprintf("*#%d %s*", e.Seq, title(e.Kind))
+	words := fmt.Sprintf("*#%d %s*", e.Seq, e.Kind.Title())
 	if e.Kind == audit.Alarmed {
 		words = "🚨 " + words
 	}
@@ -76,7 +76,7 @@ func eventPost(e audit.Entry, wake string) (text string, blocks []slack.Block) {
 	if e.Key != "" {
 		blocks = append(blocks, preformatted(e.Key))
 	}
-	return strings.TrimSpace(fmt.Sprintf("#%d %s %s", e.Seq, title(e.Kind), escape(e.Note))), blocks
+	return strings.TrimSpace(fmt.Sprintf("#%d %s %s", e.Seq, e.Kind.Title(), escape(e.Note))), blocks
 }
 
 // trailPost is what the audit channel gets for an entry of a request. story are the
@@ -85,7 +85,7 @@ func trailPost(e audit.Entry, story []audit.Entry, mentions bool) (text string, 
 	story = until(story, e.Seq) // what came later has posts of its own
 	name := naming(mentions)
 	change, about := subject(e, story)
-	words := fmt.Sprintf("*#%d %s* · %s", e.Seq, title(e.Kind), about)
+	words := fmt.Sprintf("*#%d %s* · %s", e.Seq, e.Kind.Title(), about)
 	people := "\nasked by " + name(&change.Requester)
 	if change.Requester.User == "" {
 		people = "\nasked by somebody whose entry is gone"
@@ -117,7 +117,7 @@ func trailPost(e audit.Entry, story []audit.Entry, mentions bool) (text string, 
 	case audit.Explained:
 		blocks = append(blocks, quote(e.Reason))
 	}
-	return fmt.Sprintf("#%d %s: %s of %s", e.Seq, title(e.Kind), inWords(approval.Action(change.Action)), e.Tenant), blocks
+	return fmt.Sprintf("#%d %s: %s of %s", e.Seq, e.Kind.Title(), inWords(approval.Action(change.Action)), e.Tenant), blocks
 }
 
 // subject is what the request of an entry asks for, and that in words.
@@ -150,7 +150,7 @@ func refusedOf(story []audit.Entry, person string) (out []audit.Entry) {
 func refusedPost(all, story []audit.Entry, mentions bool) (text string, blocks []slack.Block) {
 	first, last := all[0], all[len(all)-1]
 	_, about := subject(first, story)
-	words := fmt.Sprintf("*#%d %s* · %s\n%s pressed, and it did not count:", first.Seq, title(first.Kind), about, naming(mentions)(first.Actor))
+	words := fmt.Sprintf("*#%d %s* · %s\n%s pressed, and it did not count:", first.Seq, first.Kind.Title(), about, naming(mentions)(first.Actor))
 	counts := map[audit.Press]int{}
 	var presses []audit.Press // in the order in which they came first
 	for _, e := range all {
@@ -159,13 +159,13 @@ func refusedPost(all, story []audit.Entry, mentions bool) (text string, blocks [
 		}
 	}
 	for _, p := range presses {
-		words += fmt.Sprintf("\n• *%s*, %s (%s)", title(audit.Kind(p.Verb)), code(p.Why), count(counts[p], "time"))
+		words += fmt.Sprintf("\n• *%s*, %s (%s)", audit.Kind(p.Verb).Title(), code(p.Why), count(counts[p], "time"))
 	}
 	words += "\n" + at(first.Time)
 	if len(all) > 1 {
 		words += fmt.Sprintf(" to %s (#%d)", at(last.Time), last.Seq)
 	}
-	return fmt.Sprintf("#%d %s: a press by %s", first.Seq, title(first.Kind), naming(false)(first.Actor)), []slack.Block{section(words)}
+	return fmt.Sprintf("#%d %s: a press by %s", first.Seq, first.Kind.Title(), naming(false)(first.Actor)), []slack.Block{section(words)}
 }
 
 // stepsBetween lists the entries that lead to an end and have no post of their own.
@@ -176,7 +176,7 @@ func stepsBetween(e audit.Entry, story []audit.Entry) string {
 	var steps []string
 	for _, s := range story {
 		if !isPosted(s) {
-			word := title(s.Kind)
+			word := s.Kind.Title()
 			if s.Step != nil && s.Kind != audit.Rotated && s.Kind != audit.Revoked {
 				word += " " + s.Step.Write
 			}

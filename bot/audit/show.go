@@ -70,16 +70,11 @@ func outcome(story []Entry, asked, end *Entry) string {
 	if end == nil {
 		return "It is not at its end."
 	}
-	words := fmt.Sprintf("%s at %s, %s after it was asked for", title(end.Kind), clock(end.Time), took(end.Time.Sub(asked.Time)))
+	words := fmt.Sprintf("%s at %s, %s after it was asked for", end.Kind.Title(), clock(end.Time), took(end.Time.Sub(asked.Time)))
 	if approved := Last(story, Approved); approved != nil {
 		words += fmt.Sprintf(" and %s after it was approved", took(end.Time.Sub(approved.Time)))
 	}
 	return strings.TrimSpace(words + ". " + end.Note)
-}
-
-func title(k Kind) string {
-	words := strings.ReplaceAll(string(k), "_", " ")
-	return strings.ToUpper(words[:1]) + words[1:]
 }
 
 func facts(b *strings.Builder, story []Entry, asked *Entry) {
@@ -90,7 +85,7 @@ func facts(b *strings.Builder, story []Entry, asked *Entry) {
 	for _, e := range story {
 		switch e.Kind {
 		case Approved, Denied, Cancelled:
-			fact(title(e.Kind)+" by", fmt.Sprintf("%s, %s, %s later", person(e.Actor), clock(e.Time), took(e.Time.Sub(asked.Time))))
+			fact(e.Kind.Title()+" by", fmt.Sprintf("%s, %s, %s later", person(e.Actor), clock(e.Time), took(e.Time.Sub(asked.Time))))
 		}
 	}
 	key := func(name string, p *Pin) {

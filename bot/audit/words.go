@@ -38,14 +38,20 @@ func Sentence(e Entry) string {
 	case Watched:
 		return joined("The watch over the keys begins.", e.Note)
 	}
-	title := strings.ReplaceAll(string(e.Kind), "_", " ")
-	if title != "" {
-		title = strings.ToUpper(title[:1]) + title[1:] + "."
+	title := ""
+	if e.Kind != "" {
+		title = e.Kind.Title() + "."
 	}
 	if e.Says != "" && e.Actor != nil {
 		title += " " + person(e.Actor) + " says the same: " + saidWords(e.Says) + "."
 	}
 	return joined(title, e.Note)
+}
+
+// Title is a kind as people read it: in doubt, with a capital.
+func (k Kind) Title() string {
+	words := strings.ReplaceAll(string(k), "_", " ")
+	return strings.ToUpper(words[:min(1, len(words))]) + words[min(1, len(words)):]
 }
 
 func joined(words, note string) string { return strings.TrimSpace(words + " " + note) }

@@ -36,9 +36,9 @@ func (s *server) listen(ctx context.Context, wg *sync.WaitGroup) (string, error)
 	return l.Addr().String(), nil
 }
 
-// ServeHTTP answers /healthz while the process lives, and /readyz with 200 while
-// the trail can be written, presses can reach us and every tenant could be read, or else with 503 and why not; and
-// /metrics.
+// ServeHTTP answers /healthz while the process lives, and /readyz with 200 while the trail
+// can be written, presses can reach us and every tenant could be read, or else with 503 and
+// why not; and /metrics.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/healthz":
@@ -101,10 +101,7 @@ func (t *trailReady) run(ctx context.Context) {
 		if ctx.Err() == nil {
 			t.set(err)
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		sleep(ctx, pause)
 	}
 }
 
@@ -191,12 +188,7 @@ func (t *tenantsReady) run(ctx context.Context) {
 				t.log.Error().Str("tenant", name).Err(err).Msg("the tenant cannot be used")
 			}
 		}
-		if t.err() == nil {
-			return
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if t.err() == nil || !sleep(ctx, pause) {
 			return
 		}
 	}

@@ -145,9 +145,7 @@ func (s *server) run(ctx context.Context) error {
 	wg.Go(func() { s.trail.run(ctx) })
 	for err := s.begin(ctx); err != nil; err = s.begin(ctx) {
 		s.log.Error().Err(err).Msg("the trail cannot be begun")
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
+		if !sleep(ctx, time.Second) {
 			return nil
 		}
 	}
@@ -166,6 +164,16 @@ func (s *server) begin(ctx context.Context) error {
 		return err
 	}
 	return s.recordStart(ctx)
+}
+
+// sleep reports whether the whole of d went by; it ends early with ctx.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Version is keyturn's, as it was built.

@@ -102,9 +102,6 @@ func (s *server) checkpointDaily(ctx context.Context) {
 			s.log.Error().Err(err).Msg("the checkpoint of the day is not in the trail")
 			pause = time.Minute
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		sleep(ctx, pause)
 	}
 }
