@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"keyturn/cmd/keyturn/inspect"
 	"keyturn/cmd/keyturn/serve"
 )
 
@@ -31,7 +32,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case len(args) > 0 && args[0] == "audit":
-		return runAudit(args[1:], stdin, stdout, stderr)
+		return inspect.Run(args[1:], stdin, stdout, stderr)
 	case len(args) > 1:
 		command = ""
 	case command == "version":

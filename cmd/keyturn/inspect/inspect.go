@@ -1,4 +1,7 @@
-package main
+// Package inspect is keyturn audit: it verifies, exports and shows the trail, reads only,
+// and needs nothing but the database. It is a package so that the rehearsal shows the
+// very same.
+package inspect
 
 import (
 	"bufio"
@@ -47,8 +50,10 @@ var (
 	errUnknown = errors.New("the trail has no such request")
 )
 
-// runAudit runs keyturn audit and returns its exit status.
-func runAudit(args []string, in io.Reader, out, errs io.Writer) int {
+// Run runs keyturn audit with what follows these two words, and returns its exit status:
+// 0 where everything holds; 1 where something does not, or the request is unknown; 2 where
+// the database or an argument cannot be read.
+func Run(args []string, in io.Reader, out, errs io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(errs, auditUsage)
 		return 2
