@@ -14,15 +14,13 @@ import (
 	"syscall"
 
 	"keyturn/cmd/keyturn/serve"
+	"keyturn/cmd/rehearse/world"
 )
-
-// asKeyturn is the argument with which the rehearsal runs itself as keyturn.
-const asKeyturn = "keyturn"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if len(os.Args) == 2 && os.Args[1] == asKeyturn {
+	if len(os.Args) == 2 && os.Args[1] == world.AsKeyturn {
 		err := serve.Run(ctx, os.Stderr)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "keyturn: %v\n", err)
@@ -45,20 +43,31 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unknown argument %q", flags.Arg(0))
 	}
-	w, err := newWorld()
+	w, err := world.New()
 	if err != nil {
 		return err
 	}
-	defer w.close()
+	defer w.Close()
 	if *keep {
-		return w.wait(ctx, out)
+		return wait(ctx, w, out)
 	}
-	if err := w.start(ctx); err != nil {
+	if err := w.Start(ctx); err != nil {
 		return err
 	}
-	s := &story{world: w, out: out}
+	s := &story{World: w, out: out}
 	if err := s.play(ctx); err != nil {
-		return fmt.Errorf("%w\nkeyturn's log:\n%s", err, w.log())
+		return fmt.Errorf("%w\nkeyturn's log:\n%s", err, w.Keyturn.Log())
 	}
-	return w.stop()
+	return w.Keyturn.Stop()
+}
+
+// wait prints how to run a keyturn of one's own in a world, and waits until ctx ends.
+func wait(ctx context.Context, w *world.World, out io.Writer) error {
+	fmt.Fprintf(out, "# A simulated Slack is at %s, a simulated Auth0 tenant at %s.\n# Start a keyturn against them with:\n\n", w.SlackURL, w.Auth0URL)
+	for _, v := range w.Variables() {
+		fmt.Fprintln(out, "export "+v)
+	}
+	fmt.Fprint(out, "\ngo run ./cmd/keyturn\n\n# Both are gone when this ends (Ctrl-C).\n")
+	<-ctx.Done()
+	return nil
 }

@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
+
+	"keyturn/cmd/rehearse/world"
 )
 
 // TestMain lets the test's own binary be the keyturn that the rehearsal starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == asKeyturn {
+	if len(os.Args) == 2 && os.Args[1] == world.AsKeyturn {
 		main()
 	}
 	os.Exit(m.Run())
@@ -34,36 +35,28 @@ func TestTheRehearsalPlaysTheMainJob(t *testing.T) {
 
 // TestServeSaysHowToStartAKeyturn starts one with just the variables that are printed.
 func TestServeSaysHowToStartAKeyturn(t *testing.T) {
-	w, err := newWorld()
+	w, err := world.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.close()
+	defer w.Close()
 	var out bytes.Buffer
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := w.wait(ended, &out); err != nil {
+	if err := wait(ended, w, &out); err != nil {
 		t.Fatal(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	child := exec.Command(self, asKeyturn)
+	var env []string
 	for line := range strings.Lines(out.String()) {
 		if kv, ok := strings.CutPrefix(strings.TrimSpace(line), "export "); ok {
-			child.Env = append(child.Env, kv)
+			env = append(env, kv)
 		}
 	}
-	if err := child.Start(); err != nil {
+	w.Keyturn = world.NewKeyturn(env)
+	if err := w.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.child, w.exited = child, make(chan error, 1)
-	go func() { w.exited <- child.Wait() }()
-	if err := w.await(t.Context(), func() bool { return w.slack.Sockets() == 1 }); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.stop(); err != nil {
+	if err := w.Keyturn.Stop(); err != nil {
 		t.Error(err)
 	}
 }

@@ -8,55 +8,56 @@ import (
 	"strings"
 
 	"keyturn/bot/slacksim"
+	"keyturn/cmd/rehearse/world"
 )
 
 // story is the rehearsal as it is played in the terminal: who typed or pressed what,
 // and what they then saw.
 type story struct {
-	*world
+	*world.World
 	out io.Writer
 }
 
 // names are the people as the terminal shows them.
-var names = strings.NewReplacer(alice, "alice", bob, "bob", carol, "carol", "#"+incident, "#incident", "#"+trail, "#signing-keys-trail")
+var names = strings.NewReplacer(world.Alice, "alice", world.Bob, "bob", world.Carol, "carol", "#"+world.Incident, "#incident", "#"+world.Trail, "#signing-keys-trail")
 
 func (s *story) play(ctx context.Context) error {
 	s.say("This is a rehearsal: a simulated Slack, a simulated Auth0 tenant, and the real keyturn between them.")
 	s.keys("The tenant's signing keys")
 
 	s.title("1. A key leaked: alice asks to revoke it, and may not approve that herself")
-	card, err := s.ask(ctx, alice, "/signing-keys revoke", "pasted in a public build log")
+	card, err := s.ask(ctx, world.Alice, "/signing-keys revoke", "pasted in a public build log")
 	if err != nil {
 		return err
 	}
-	if err := s.press(ctx, alice, card, "approve", "Approve"); err != nil {
+	if err := s.press(ctx, world.Alice, card, "approve", "Approve"); err != nil {
 		return err
 	}
-	if err := s.told(ctx, alice, "second person"); err != nil {
+	if err := s.told(ctx, world.Alice, "second person"); err != nil {
 		return err
 	}
 
 	s.title("2. bob, the second person, approves")
-	if err := s.approve(ctx, bob, card); err != nil {
+	if err := s.approve(ctx, world.Bob, card); err != nil {
 		return err
 	}
 	s.keys("The tenant's signing keys now")
 
 	s.title("3. The current key leaked too: bob asks to rotate and revoke, alice approves")
-	card, err = s.ask(ctx, bob, "/signing-keys rotate-and-revoke", "found on a laptop that was stolen")
+	card, err = s.ask(ctx, world.Bob, "/signing-keys rotate-and-revoke", "found on a laptop that was stolen")
 	if err != nil {
 		return err
 	}
-	if err := s.approve(ctx, alice, card); err != nil {
+	if err := s.approve(ctx, world.Alice, card); err != nil {
 		return err
 	}
 	s.keys("The tenant's signing keys at the end")
 
 	s.title("What the audit channel has")
-	if err := s.await(ctx, func() bool { return len(s.slack.Messages(trail)) >= 7 }); err != nil {
+	if err := s.Await(ctx, func() bool { return len(s.Slack.Messages(world.Trail)) >= 7 }); err != nil {
 		return fmt.Errorf("the audit channel lacks posts: %w", err)
 	}
-	for _, m := range s.slack.Messages(trail) {
+	for _, m := range s.Slack.Messages(world.Trail) {
 		s.indent(strings.SplitN(m.Shows(), "\n", 3)[0])
 	}
 	s.say("\nThat is all. The README says how to install keyturn in a workspace and tenant of your own;\n`go run ./cmd/rehearse -serve` leaves the simulators running for a keyturn that you start yourself.")
@@ -66,25 +67,25 @@ func (s *story) play(ctx context.Context) error {
 // ask types a command, fills in the modal and returns the card.
 func (s *story) ask(ctx context.Context, who, line, reason string) (slacksim.Message, error) {
 	none := slacksim.Message{}
-	cards := len(s.slack.Messages(incident))
+	cards := len(s.Slack.Messages(world.Incident))
 	s.say("%s types in #incident:  %s", names.Replace(who), line)
-	if _, err := s.slack.Slash(who, incident, line); err != nil {
+	if _, err := s.Slack.Slash(who, world.Incident, line); err != nil {
 		return none, err
 	}
-	if err := s.await(ctx, func() bool { v, ok := s.slack.View(who); return ok && v.Submit != "" }); err != nil {
+	if err := s.Await(ctx, func() bool { v, ok := s.Slack.View(who); return ok && v.Submit != "" }); err != nil {
 		return none, fmt.Errorf("no modal to fill in came: %w", err)
 	}
-	v, _ := s.slack.View(who)
+	v, _ := s.Slack.View(who)
 	s.say("%s sees the modal “%s”:", names.Replace(who), v.Title)
 	s.indent(slacksim.PlainText(v.Blocks))
 	s.say("%s fills in the reason “%s” and presses [%s]", names.Replace(who), reason, v.Submit)
-	if _, err := s.slack.Submit(who, map[string]any{"reason": reason}); err != nil {
+	if _, err := s.Slack.Submit(who, map[string]any{"reason": reason}); err != nil {
 		return none, err
 	}
-	if err := s.await(ctx, func() bool { return len(s.slack.Messages(incident)) > cards }); err != nil {
+	if err := s.Await(ctx, func() bool { return len(s.Slack.Messages(world.Incident)) > cards }); err != nil {
 		return none, fmt.Errorf("no card came: %w", err)
 	}
-	all := s.slack.Messages(incident)
+	all := s.Slack.Messages(world.Incident)
 	s.say("#incident shows:")
 	s.indent(all[len(all)-1].Shows())
 	return all[len(all)-1], nil
@@ -92,7 +93,7 @@ func (s *story) ask(ctx context.Context, who, line, reason string) (slacksim.Mes
 
 func (s *story) press(ctx context.Context, who string, card slacksim.Message, action, label string) error {
 	s.say("%s presses [%s]", names.Replace(who), label)
-	out, err := s.slack.Press(who, incident, card.TS, slacksim.Button{Action: action})
+	out, err := s.Slack.Press(who, world.Incident, card.TS, slacksim.Button{Action: action})
 	if err == nil && !out.Acked {
 		err = fmt.Errorf("the press was not acknowledged: %s", out.Warning)
 	}
@@ -102,8 +103,8 @@ func (s *story) press(ctx context.Context, who string, card slacksim.Message, ac
 // told waits until who alone is told something with words in it.
 func (s *story) told(ctx context.Context, who, words string) error {
 	var found string
-	err := s.await(ctx, func() bool {
-		return slices.ContainsFunc(s.slack.Ephemerals(who, incident), func(m slacksim.Message) bool {
+	err := s.Await(ctx, func() bool {
+		return slices.ContainsFunc(s.Slack.Ephemerals(who, world.Incident), func(m slacksim.Message) bool {
 			found = m.Shows()
 			return strings.Contains(found, words)
 		})
@@ -122,21 +123,21 @@ func (s *story) approve(ctx context.Context, who string, card slacksim.Message) 
 		return err
 	}
 	lastLine := func() string {
-		lines := s.slack.Thread(incident, card.TS)
+		lines := s.Slack.Thread(world.Incident, card.TS)
 		if len(lines) == 0 {
 			return ""
 		}
 		return lines[len(lines)-1].Shows()
 	}
-	if err := s.await(ctx, func() bool { return strings.Contains(lastLine(), "Done.") }); err != nil {
+	if err := s.Await(ctx, func() bool { return strings.Contains(lastLine(), "Done.") }); err != nil {
 		return fmt.Errorf("the request did not come to its end: %w; its thread ends with %q", err, lastLine())
 	}
 	s.say("The card's thread fills:")
-	for _, m := range s.slack.Thread(incident, card.TS) {
+	for _, m := range s.Slack.Thread(world.Incident, card.TS) {
 		s.indent(m.Shows())
 	}
 	s.say("And the card becomes:")
-	for _, m := range s.slack.Messages(incident) {
+	for _, m := range s.Slack.Messages(world.Incident) {
 		if m.TS == card.TS {
 			s.indent(m.Shows())
 		}
@@ -148,7 +149,7 @@ func (s *story) approve(ctx context.Context, who string, card slacksim.Message) 
 func (s *story) keys(title string) {
 	words := map[string]string{"next": "next in queue", "current": "currently used", "previous": "previously used", "revoked": "revoked"}
 	s.say("%s:", title)
-	for _, k := range s.tenant.Keys() {
+	for _, k := range s.Tenant.Keys() {
 		s.indent(fmt.Sprintf("%-16s %s", words[k.Role], k.KID))
 	}
 }
