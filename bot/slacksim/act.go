@@ -9,6 +9,19 @@ import (
 	"strings"
 )
 
+// Command is a slash command, as Slack offers it to whoever begins to type one.
+type Command struct{ Name, Description, Hint string }
+
+// Commands returns those of the app, by name.
+func (w *Workspace) Commands() []Command {
+	var all []Command
+	for _, name := range sortedKeys(w.app.commands) {
+		c := w.app.commands[name]
+		all = append(all, Command{Name: c.Name, Description: c.Description, Hint: c.Hint})
+	}
+	return all
+}
+
 // Slash types a command in a channel, such as "/signing-keys list", and waits for its
 // ack, at most 3 s. What comes with the ack is shown. An error says why Slack did not
 // send it, or is ErrNotConnected; what the app makes of it is in the Outcome, and in

@@ -32,6 +32,19 @@ func (w *Workspace) ClearFaults() {
 	w.faults = nil
 }
 
+// Faults returns those that are switched on and still spoil something.
+func (w *Workspace) Faults() []Fault {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var on []Fault
+	for _, f := range w.faults {
+		if f.Times == 0 || f.spoilt < f.Times {
+			on = append(on, *f)
+		}
+	}
+	return on
+}
+
 // spoils returns the fault that a call meets; its zero: none.
 func (w *Workspace) spoils(method string) Fault {
 	w.mu.Lock()

@@ -107,8 +107,10 @@ type app struct {
 }
 
 type command struct {
-	Name   string `yaml:"command"`
-	Escape bool   `yaml:"should_escape"`
+	Name        string `yaml:"command"`
+	Description string `yaml:"description"`
+	Hint        string `yaml:"usage_hint"`
+	Escape      bool   `yaml:"should_escape"`
 }
 
 // readManifest reads what the workspace needs to know of the app.
@@ -238,9 +240,7 @@ func (w *Workspace) secret(prefix string) string {
 func (w *Workspace) Await(ctx context.Context, cond func() bool) error {
 	for {
 		// The channel is taken before the look: what changes in between closes it.
-		w.mu.Lock()
-		changed := w.changed
-		w.mu.Unlock()
+		changed := w.Changed()
 		if cond() {
 			return nil
 		}
@@ -250,6 +250,14 @@ func (w *Workspace) Await(ctx context.Context, cond func() bool) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// Changed returns a channel that is closed at the next change of anything that people or
+// the app did.
+func (w *Workspace) Changed() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.changed
 }
 
 // tellChange wakes those who await. w.mu is held.

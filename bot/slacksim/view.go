@@ -22,6 +22,7 @@ type View struct {
 	Metadata string
 	Title    string
 	Submit   string // "": it cannot be submitted
+	Close    string // "": Slack's own word
 	Blocks   json.RawMessage
 	Errors   map[string]string // by block, after a submission that was answered so
 
@@ -88,7 +89,7 @@ func readView(raw string) (*View, error) {
 	}
 	text := func(name string) string { return str(obj(v.raw[name])["text"]) }
 	v.Callback, v.Metadata = str(v.raw["callback_id"]), str(v.raw["private_metadata"])
-	v.Title, v.Submit = text("title"), text("submit")
+	v.Title, v.Submit, v.Close = text("title"), text("submit"), text("close")
 	p := problems{root: "/view"}
 	if str(v.raw["type"]) != "modal" {
 		p.add("/type", "must be modal")

@@ -55,6 +55,19 @@ func (t *Tenant) ClearFaults() {
 	t.faults = nil
 }
 
+// Faults returns those that are switched on and still spoil something.
+func (t *Tenant) Faults() []Fault {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var on []Fault
+	for _, f := range t.faults {
+		if f.Times == 0 || f.spoilt < f.Times {
+			on = append(on, f.Fault)
+		}
+	}
+	return on
+}
+
 // spoils returns the fault that spoils this call; the zero fault: none.
 func (t *Tenant) spoils(op string) Fault {
 	t.mu.Lock()

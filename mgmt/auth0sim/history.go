@@ -39,9 +39,7 @@ func (t *Tenant) record(c Call) {
 func (t *Tenant) Await(ctx context.Context, cond func() bool) error {
 	for {
 		// Taken before the look: a change right after it must not be missed.
-		t.mu.Lock()
-		changed := t.changed
-		t.mu.Unlock()
+		changed := t.Changed()
 		if cond() {
 			return nil
 		}
@@ -51,4 +49,11 @@ func (t *Tenant) Await(ctx context.Context, cond func() bool) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// Changed returns a channel that is closed after the next call or act in the Dashboard.
+func (t *Tenant) Changed() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.changed
 }

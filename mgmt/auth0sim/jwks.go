@@ -42,17 +42,33 @@ func (k *signingKey) jwk() map[string]any {
 	}
 }
 
-// serveJWKS answers GET /.well-known/jwks.json.
-func (t *Tenant) serveJWKS(*call) *answer {
+// Published returns the kids of the public key set as it is served now, in its order.
+func (t *Tenant) Published() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var kids []string
+	for _, k := range t.published() {
+		kids = append(kids, k["kid"].(string))
+	}
+	return kids
+}
+
+// published is the public key set as it is served now. t.mu is held.
+func (t *Tenant) published() []map[string]any {
 	now := t.cfg.Now()
 	for len(t.jwks) > 1 && !t.jwks[1].from.After(now) {
 		t.jwks = t.jwks[1:]
 	}
+	return t.jwks[0].set
+}
+
+// serveJWKS answers GET /.well-known/jwks.json.
+func (t *Tenant) serveJWKS(*call) *answer {
 	maxAge := 15 * time.Second // as Auth0's own (recorded)
 	if t.cfg.JWKSMaxAge > 0 {
 		maxAge = t.cfg.JWKSMaxAge
 	}
-	a := ok(http.StatusOK, map[string]any{"keys": t.jwks[0].set})
+	a := ok(http.StatusOK, map[string]any{"keys": t.published()})
 	a.header.Set("Cache-Control", fmt.Sprintf(
 		"public, max-age=%d, stale-while-revalidate=15, stale-if-error=86400", int(maxAge/time.Second)))
 	return a
