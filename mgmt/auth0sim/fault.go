@@ -102,6 +102,7 @@ func (t *Tenant) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	c.body, _ = io.ReadAll(io.LimitReader(r.Body, 1<<16))
 
 	f := t.spoils(e.op)
+	c.entry.Lost = f.Lose != LoseNothing
 	if f.Lose == LandLate {
 		t.landLate(c, f)
 		panic(http.ErrAbortHandler)

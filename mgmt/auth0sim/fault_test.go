@@ -169,9 +169,9 @@ func TestWhatLandsLateIsJudgedAtOnce(t *testing.T) {
 			}
 		}
 		want := []auth0sim.Call{
-			{Op: "rotate", Status: 201, Effect: true, Via: "api", Correlation: "kt-1",
+			{Op: "rotate", Status: 201, Effect: true, Lost: true, Via: "api", Correlation: "kt-1",
 				Authenticated: true},
-			{Op: "rotate", Status: 401, Via: "api", Correlation: "kt-1"},
+			{Op: "rotate", Status: 401, Lost: true, Via: "api", Correlation: "kt-1"},
 		}
 		slices.SortFunc(got, func(a, b auth0sim.Call) int { return a.Status - b.Status })
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -13,6 +13,7 @@ type Call struct {
 	KID           string // of get and revoke
 	Status        int    // what was answered, or would have been; 0: nothing was
 	Effect        bool   // a key changed
+	Lost          bool   // the answer was lost
 	Via           string // api or dashboard
 	Correlation   string // X-Correlation-ID
 	Authenticated bool   // the token was good, or the credentials were
