@@ -20,21 +20,23 @@ import (
 // standard library: ours as the path within the module, other people's as the path
 // of the package or module. A package that is not here fails.
 var arrows = map[string][]string{
-	"keyturn":             {},
-	"cmd/keyturn":         {"cmd/keyturn/serve", "cmd/keyturn/inspect"},
-	"cmd/keyturn/inspect": {"bot/audit", "bot/store"},
-	"cmd/keyturn/serve":   {"bot", "bot/approval", "bot/audit", "bot/store", "bot/watch", "mgmt", "github.com/kelseyhightower/envconfig", "github.com/rs/zerolog"},
-	"cmd/rehearse/world":  {"keyturn", "bot/slacksim", "mgmt/auth0sim"},
-	"cmd/rehearse":        {"cmd/keyturn/serve", "cmd/rehearse/world", "bot/slacksim"},
-	"bot":                 {"bot/approval", "bot/audit", "bot/socket", "mgmt", "github.com/slack-go/slack", "github.com/rs/zerolog"},
-	"bot/approval":        {"bot/audit", "mgmt"},
-	"bot/audit":           {"golang.org/x/mod"},
-	"bot/socket":          {"github.com/gorilla/websocket"},
-	"bot/store":           {"bot/approval", "bot/audit", "modernc.org/sqlite", "github.com/pressly/goose/v3", "github.com/gofrs/flock", "golang.org/x/mod"},
-	"bot/watch":           {"bot/approval", "bot/audit", "mgmt"},
-	"bot/slacksim":        {"github.com/gorilla/websocket", "github.com/goccy/go-yaml"},
-	"mgmt":                {"golang.org/x/oauth2"},
-	"mgmt/auth0sim":       {"github.com/golang-jwt/jwt/v5"},
+	"keyturn":               {},
+	"cmd/keyturn":           {"cmd/keyturn/serve", "cmd/keyturn/inspect"},
+	"cmd/keyturn/inspect":   {"bot/audit", "bot/store"},
+	"cmd/keyturn/serve":     {"bot", "bot/approval", "bot/audit", "bot/store", "bot/watch", "mgmt", "github.com/kelseyhightower/envconfig", "github.com/rs/zerolog"},
+	"cmd/rehearse/blockkit": {"bot/slacksim"},
+	"cmd/rehearse/page":     {"cmd/rehearse/blockkit", "cmd/rehearse/world", "cmd/keyturn/inspect", "bot/slacksim", "mgmt/auth0sim"},
+	"cmd/rehearse/world":    {"keyturn", "bot/slacksim", "mgmt/auth0sim", "modernc.org/sqlite"},
+	"cmd/rehearse":          {"cmd/keyturn/serve", "cmd/rehearse/page", "cmd/rehearse/world", "bot/slacksim", "mgmt/auth0sim"},
+	"bot":                   {"bot/approval", "bot/audit", "bot/socket", "mgmt", "github.com/slack-go/slack", "github.com/rs/zerolog"},
+	"bot/approval":          {"bot/audit", "mgmt"},
+	"bot/audit":             {"golang.org/x/mod"},
+	"bot/socket":            {"github.com/gorilla/websocket"},
+	"bot/store":             {"bot/approval", "bot/audit", "modernc.org/sqlite", "github.com/pressly/goose/v3", "github.com/gofrs/flock", "golang.org/x/mod"},
+	"bot/watch":             {"bot/approval", "bot/audit", "mgmt"},
+	"bot/slacksim":          {"github.com/gorilla/websocket", "github.com/goccy/go-yaml"},
+	"mgmt":                  {"golang.org/x/oauth2"},
+	"mgmt/auth0sim":         {"github.com/golang-jwt/jwt/v5"},
 }
 
 type listed struct {
