@@ -80,6 +80,7 @@ type Config struct {
 	AuditChannel string
 	Mention      bool
 	Pace         time.Duration // between two posts in a channel; 0: DefaultPace
+	Drill        bool          // the tenants are simulated: whatever is shown says so, and Run may end with ErrNotAlone
 
 	Log zerolog.Logger
 	Now func() time.Time
@@ -103,6 +104,9 @@ type Bot struct {
 	troubled error // why presses cannot reach us; nil: they can
 	counted  int   // connections of the app that Slack counted at the last hello
 	held     int   // those of them that were ours
+
+	judged  chan struct{} // closed at the first hello of a drill
+	refused error         // why a drill does not go on; nil: it may
 }
 
 // New returns a bot that is not yet connected.
@@ -118,17 +122,18 @@ func New(cfg Config) *Bot {
 		Config:   cfg,
 		http:     &http.Client{Transport: transport, Timeout: 20 * time.Second},
 		received: make(chan string, 256), announcer: newAnnouncer(),
-		troubled: errors.New("not connected yet"),
+		troubled: errors.New("not connected yet"), judged: make(chan struct{}),
 	}
 	b.api = slack.New(cfg.BotToken, slack.OptionAppLevelToken(cfg.AppToken), slack.OptionAPIURL(cfg.APIURL), slack.OptionHTTPClient(b.http))
 	b.pace = &pace{every: cfg.Pace, now: cfg.Now, next: map[string]time.Time{}, held: map[string]time.Time{}}
 	b.people = &people{api: b.api, now: cfg.Now, groups: map[string]members{}}
-	b.socket = socket.New(socket.Config{Open: b.openSocket, Dial: cfg.Dial, AckFirst: isCommand, Report: b.report})
+	b.socket = socket.New(socket.Config{Open: b.openSocket, Dial: cfg.Dial, AckFirst: b.acksFirst, Report: b.report})
 	return b
 }
 
-// Run works until ctx ends, and returns nil then, or an error that no retry mends.
-// While Slack cannot be reached it goes on trying, and Ready says why.
+// Run works until ctx ends, and returns nil then, or an error that no retry mends; in a
+// drill that may be ErrNotAlone. While Slack cannot be reached it goes on trying, and Ready
+// says why.
 func (b *Bot) Run(ctx context.Context) error {
 	if err := b.identify(ctx); err != nil || ctx.Err() != nil {
 		return err
@@ -138,14 +143,22 @@ func (b *Bot) Run(ctx context.Context) error {
 	defer b.working.Wait()
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
-	wg.Go(func() { b.checkTrail(inner) })
-	wg.Go(func() { b.workInbox(inner) })
-	wg.Go(func() { b.announce(inner) })
-	wg.Go(func() { b.drawAgain(inner) })
-	if err := b.socket.Serve(ctx, b.receive); err != nil {
+	serving, end := context.WithCancel(ctx)
+	defer end()
+	wg.Go(func() {
+		if !b.alone(inner) {
+			end()
+			return
+		}
+		wg.Go(func() { b.checkTrail(inner) })
+		wg.Go(func() { b.workInbox(inner) })
+		wg.Go(func() { b.announce(inner) })
+		wg.Go(func() { b.drawAgain(inner) })
+	})
+	if err := b.socket.Serve(serving, b.receive); err != nil {
 		return fmt.Errorf("connecting to Slack: %w", err)
 	}
-	return nil
+	return b.refusal()
 }
 
 // identify learns which workspace the tokens are for. It tries until Slack answers.

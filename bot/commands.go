@@ -111,8 +111,9 @@ func (b *Bot) share(ctx context.Context, id string, i interaction, tenant string
 
 // respond answers a command, to its asker alone.
 func (b *Bot) respond(ctx context.Context, id string, c command, blocks ...slack.Block) {
+	text, blocks := b.marked(fallback(blocks), blocks)
 	err := slack.PostWebhookCustomHTTPContext(ctx, c.ResponseURL, b.http, &slack.WebhookMessage{
-		Text: fallback(blocks), Blocks: &slack.Blocks{BlockSet: blocks}, ResponseType: slack.ResponseTypeEphemeral,
+		Text: text, Blocks: &slack.Blocks{BlockSet: blocks}, ResponseType: slack.ResponseTypeEphemeral,
 	})
 	if err != nil {
 		// The error names the response URL, which is a secret: whoever has it can
@@ -124,7 +125,7 @@ func (b *Bot) respond(ctx context.Context, id string, c command, blocks ...slack
 // openAsk opens the asking modal: at once, with a loading view, since the trigger
 // lives for 3 s; then with what there is to fill in, or with why there is nothing.
 func (b *Bot) openAsk(ctx context.Context, id, trigger string, who presser, channel string, t target) {
-	opened, err := b.api.OpenViewContext(ctx, trigger, loadingModal(t.Action))
+	opened, err := b.openView(ctx, trigger, loadingModal(t.Action))
 	if err != nil {
 		b.trip(ctx, id, channel, who.User, fmt.Errorf("opening a modal: %w", err))
 		return
@@ -140,7 +141,7 @@ func (b *Bot) openAsk(ctx context.Context, id, trigger string, who presser, chan
 		b.Log.Error().Str("envelope_id", id).Str("reference", reference).Err(err).Msg("a modal could not be filled in")
 		view = noModal(t.Action, "Auth0 could not be read, so nothing can be asked for now. Try again in a moment; the operator finds it in the log under "+code(reference)+".")
 	}
-	if _, err := b.api.UpdateViewContext(ctx, view, "", "", opened.View.ID); err != nil {
+	if err := b.updateView(ctx, opened.View.ID, view); err != nil {
 		b.Log.Warn().Str("envelope_id", id).Err(fmt.Errorf("filling in a modal: %w", err)).Msg("a modal was closed, or is not shown")
 	}
 }

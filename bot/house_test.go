@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,7 +41,9 @@ type house struct {
 	stop   func()
 	log    *syncBuffer
 
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // to Slack
 	mention bool
+	drill   bool
 }
 
 // syncBuffer is a log that is read while it is written.
@@ -85,7 +88,7 @@ func inHouse(t *testing.T, test func(t *testing.T, h *house)) {
 		defer w.Close()
 		h := &house{
 			t: t, path: path, slack: w, tenant: auth0sim.New(auth0sim.Config{Previous: 1}), log: &syncBuffer{},
-			policy: approval.Policy{Approvers: []string{"UALICE", "SONCALL"}, Requesters: []string{"*"}}, names: []string{"prod"}, mention: true,
+			policy: approval.Policy{Approvers: []string{"UALICE", "SONCALL"}, Requesters: []string{"*"}}, names: []string{"prod"}, dial: w.Dial, mention: true,
 		}
 		defer h.tenant.Close()
 		for _, p := range []slacksim.Person{
@@ -112,6 +115,26 @@ func inHouse(t *testing.T, test func(t *testing.T, h *house)) {
 // open starts keyturn, as after a crash, and waits until presses reach it.
 func (h *house) open() {
 	h.t.Helper()
+	carrier := h.build()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { carrier.Run(ctx) })
+	wg.Go(func() {
+		if err := h.bot.Run(ctx); err != nil {
+			h.t.Errorf("the bot ended: %v", err)
+		}
+	})
+	h.stop = func() {
+		cancel()
+		wg.Wait()
+	}
+	h.await("keyturn to be ready", func() bool { return h.slack.Sockets() == 1 })
+	synctest.Wait()
+}
+
+// build puts keyturn together, and starts nothing of it.
+func (h *house) build() *approval.Carrier {
+	h.t.Helper()
 	var err error
 	if h.store, err = store.Open(context.Background(), h.path, h.path+".key", time.Now); err != nil {
 		h.t.Fatal(err)
@@ -130,28 +153,15 @@ func (h *house) open() {
 		Report: func(id approval.ID, err error) { log.Warn().Err(err).Msg("delayed") },
 	}
 	h.bot = bot.New(bot.Config{
-		APIURL: "http://slack.test/api/", AppToken: "xapp-1-A0KEYTURN-1-sim", BotToken: "xoxb-sim", Dial: h.slack.Dial,
+		APIURL: "http://slack.test/api/", AppToken: "xapp-1-A0KEYTURN-1-sim", BotToken: "xoxb-sim", Dial: h.dial,
 		Desk:   approval.NewDesk(h.store, h.policy, tenants, 30*time.Minute, "test", time.Now),
 		Policy: h.policy, Tenants: tenants, Names: h.names, Inbox: h.store, Trail: h.store, Posts: h.store,
-		Channels: h.places, AuditChannel: trail, Mention: h.mention, Log: log, Now: time.Now,
+		Channels: h.places, AuditChannel: trail, Mention: h.mention, Drill: h.drill, Log: log, Now: time.Now,
 	})
 	if err := h.bot.BeginPosts(context.Background()); err != nil {
 		h.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { carrier.Run(ctx) })
-	wg.Go(func() {
-		if err := h.bot.Run(ctx); err != nil {
-			h.t.Errorf("the bot ended: %v", err)
-		}
-	})
-	h.stop = func() {
-		cancel()
-		wg.Wait()
-	}
-	h.await("keyturn to be ready", func() bool { return h.slack.Sockets() == 1 })
-	synctest.Wait()
+	return carrier
 }
 
 func (h *house) close() {

@@ -192,7 +192,7 @@ func (b *Bot) tellBlocks(ctx context.Context, channel, user string, blocks ...sl
 	text := fallback(blocks)
 	here := func() error {
 		return b.call(ctx, methodEphemeral, func() error {
-			_, err := b.api.PostEphemeralContext(ctx, channel, user, content(text, blocks)...)
+			_, err := b.api.PostEphemeralContext(ctx, channel, user, b.content(text, blocks)...)
 			return err
 		})
 	}

@@ -26,7 +26,7 @@ const (
 
 func modal(title string, blocks ...slack.Block) slack.ModalViewRequest {
 	return slack.ModalViewRequest{
-		Type: slack.VTModal, Title: plain(title, 24), Close: plain("Close", 24),
+		Type: slack.VTModal, Title: plain(title, maxTitle), Close: plain("Close", 24),
 		Blocks: slack.Blocks{BlockSet: blocks},
 	}
 }

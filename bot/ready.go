@@ -38,8 +38,12 @@ func (b *Bot) trouble(err error) {
 func (b *Bot) report(s socket.Status) {
 	level := zerolog.WarnLevel
 	switch s.State {
-	case socket.Connecting, socket.Leaving, socket.Disconnected, socket.Waiting:
+	case socket.Connecting, socket.Leaving, socket.Disconnected:
 		level = zerolog.DebugLevel
+	case socket.Waiting:
+		if !b.Drill || b.socket.Connected() { // whoever runs a drill has its log alone to look at
+			level = zerolog.DebugLevel
+		}
 	case socket.Connected:
 		level = zerolog.InfoLevel
 		b.greeted(s)
@@ -69,5 +73,8 @@ func (b *Bot) greeted(s socket.Status) {
 	if s.Connections > s.Held {
 		b.Log.Warn().Int("connections", s.Connections).Int("held", s.Held).
 			Msg("Slack counts connections of this app that are not ours: another process uses it, or they are dead and not forgotten; presses delivered there are lost")
+	}
+	if b.Drill {
+		b.judge(s)
 	}
 }

@@ -20,6 +20,9 @@ func isCommand(envelopeType string) bool { return envelopeType == "slash_command
 // before it is acknowledged: Slack delivers a press once and never again. The rest
 // is worked at once, beside the ack.
 func (b *Bot) receive(ctx context.Context, e socket.Envelope) (ack any, err error) {
+	if no := b.refusal(); no != nil {
+		return nil, no
+	}
 	log := b.Log.With().Str("envelope_id", e.ID).Str("type", e.Type).Logger()
 	switch e.Type {
 	case "slash_commands":
@@ -94,7 +97,7 @@ func (b *Bot) receivePress(ctx context.Context, envelope string, i interaction) 
 		b.start(ctx, envelope, func(ctx context.Context) { b.share(ctx, envelope, i, a.Value) })
 	case a.Action == actExplain:
 		b.start(ctx, envelope, func(ctx context.Context) {
-			if _, err := b.api.OpenViewContext(ctx, i.TriggerID, explainModal(approval.ID(a.Value), i.channel())); err != nil {
+			if _, err := b.openView(ctx, i.TriggerID, explainModal(approval.ID(a.Value), i.channel())); err != nil {
 				b.trip(ctx, envelope, i.channel(), i.User.ID, fmt.Errorf("opening a modal: %w", err))
 			}
 		})

@@ -117,9 +117,9 @@ func (b *Bot) post(ctx context.Context, channel, text string, blocks []slack.Blo
 			return err
 		})
 	}
-	if err = try(content(text, blocks)); isUnshowable(err) {
+	if err = try(b.content(text, blocks)); isUnshowable(err) {
 		b.Log.Error().Str("channel", channel).Err(err).Msg("Slack cannot show the blocks of a post")
-		err = try(content(shorten(text, maxSection), nil))
+		err = try(b.content(shorten(text, maxSection), nil))
 	}
 	if err != nil {
 		return "", fmt.Errorf("posting in %s: %w", channel, err)
@@ -132,7 +132,7 @@ func (b *Bot) post(ctx context.Context, channel, text string, blocks []slack.Blo
 func (b *Bot) update(ctx context.Context, channel, ts, text string, blocks []slack.Block) error {
 	try := func(blocks []slack.Block) error {
 		return b.call(ctx, methodUpdate, func() error {
-			_, _, _, err := b.api.UpdateMessageContext(ctx, channel, ts, content(text, blocks)...)
+			_, _, _, err := b.api.UpdateMessageContext(ctx, channel, ts, b.content(text, blocks)...)
 			return err
 		})
 	}
@@ -146,6 +146,27 @@ func (b *Bot) update(ctx context.Context, channel, ts, text string, blocks []sla
 	}
 	b.unpark(channel)
 	return nil
+}
+
+// content is what a message is made of. Slack is told to look for nothing in its text,
+// which it otherwise does at every update.
+func (b *Bot) content(text string, blocks []slack.Block) []slack.MsgOption {
+	text, blocks = b.marked(text, blocks)
+	return []slack.MsgOption{
+		slack.MsgOptionText(text, false), slack.MsgOptionBlocks(blocks...), slack.MsgOptionParse(false),
+		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
+	}
+}
+
+// openView opens a modal for whoever did what the trigger is of.
+func (b *Bot) openView(ctx context.Context, trigger string, m slack.ModalViewRequest) (*slack.ViewResponse, error) {
+	return b.api.OpenViewContext(ctx, trigger, b.markedView(m))
+}
+
+// updateView lets an open modal show another.
+func (b *Bot) updateView(ctx context.Context, id string, m slack.ModalViewRequest) error {
+	_, err := b.api.UpdateViewContext(ctx, b.markedView(m), "", "", id)
+	return err
 }
 
 // said returns the code of an error that is Slack's own answer; "": it is none.

@@ -24,6 +24,7 @@ const (
 	maxSection = 3000 // characters of a section's text
 	maxField   = 2000
 	maxHeader  = 150
+	maxTitle   = 24   // of a modal
 	maxShown   = 1500 // characters of people's words on a card; the trail has them whole
 )
 
@@ -75,15 +76,6 @@ func fit(s string, max int) (kept, mark string) {
 		mark = "…" // there is no room for more
 	}
 	return strings.TrimSpace(string(runes[:max-utf8.RuneCountInString(mark)])), mark
-}
-
-// content is what a message is made of. Slack is told to look for nothing in its text,
-// which it otherwise does at every update.
-func content(text string, blocks []slack.Block) []slack.MsgOption {
-	return []slack.MsgOption{
-		slack.MsgOptionText(text, false), slack.MsgOptionBlocks(blocks...), slack.MsgOptionParse(false),
-		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
-	}
 }
 
 func plain(s string, max int) *slack.TextBlockObject {

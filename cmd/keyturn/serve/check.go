@@ -106,7 +106,21 @@ func (c *Config) checkTenants(faults *Faults) {
 				faults.add("%s_JWKS_DOMAINS: %q is no domain such as login.acme.com", prefix, d)
 			}
 		}
+		if c.Drill {
+			checkSimulated(prefix+"_DOMAIN", []string{t.Domain}, faults)
+			checkSimulated(prefix+"_JWKS_DOMAINS", t.JWKSDomains, faults)
+		}
 		checkIDs(prefix+"_APPROVERS", t.Approvers, personID, "ids of users (U…) and user groups (S…)", faults)
+	}
+}
+
+// checkSimulated notes the domains that may be a real tenant's: only what is on loopback
+// is not. What is no domain at all is noted elsewhere.
+func checkSimulated(name string, domains []string, faults *Faults) {
+	for _, d := range domains {
+		if base := baseURL(d); base != "" && !strings.HasPrefix(base, "http://") {
+			faults.add("%s: %q may be a real tenant's; a drill takes only a simulated one, at an http:// address of which the host is loopback", name, d)
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ type Config struct {
 	Tenants        []string      // names, such as prod,staging; required
 
 	ByTenant []TenantConfig `ignored:"true"` // read by the names in Tenants
+	Drill    bool           `ignored:"true"` // set by no variable
 }
 
 // TenantConfig is the same for one tenant: each variable is KEYTURN_TENANT_, the
@@ -70,8 +71,10 @@ func (f Faults) Error() string {
 func (f *Faults) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
 
 // Load reads the environment. The error is of type Faults.
-func Load() (Config, error) {
-	var c Config
+func Load() (Config, error) { return load(Config{}) }
+
+// load is Load into a configuration that says what no variable does.
+func load(c Config) (Config, error) {
 	var faults Faults
 	fill("KEYTURN", &c, &faults)
 	for _, name := range c.Tenants {

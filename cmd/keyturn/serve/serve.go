@@ -40,8 +40,16 @@ func ExitStatus(err error) int {
 
 // Run runs keyturn as the environment says until ctx ends; then it finishes what is
 // under way and returns nil. It logs to log.
-func Run(ctx context.Context, log io.Writer) error {
-	cfg, err := Load()
+func Run(ctx context.Context, log io.Writer) error { return start(ctx, log, Config{}) }
+
+// Drill is Run where the tenants are simulated: whatever people are shown says so, an
+// address that is not on loopback is a fault, and where another process uses the same Slack
+// app it is an ErrSetup. It is no variable of the environment: then a real change could be
+// marked as a drill.
+func Drill(ctx context.Context, log io.Writer) error { return start(ctx, log, Config{Drill: true}) }
+
+func start(ctx context.Context, log io.Writer, cfg Config) error {
+	cfg, err := load(cfg)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSetup, err)
 	}
@@ -116,7 +124,7 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 		APIURL: cfg.SlackAPIUrl, AppToken: string(cfg.SlackAppToken), BotToken: string(cfg.SlackBotToken),
 		Desk:   approval.NewDesk(db, policy, tenants, cfg.ApprovalTTL, Version(), time.Now),
 		Policy: policy, Tenants: tenants, Names: cfg.Tenants, Inbox: db, Trail: db, Posts: db,
-		Channels: cfg.Channels, AuditChannel: cfg.AuditChannel, Mention: cfg.Mention == "on", Pace: pace(), Log: log, Now: time.Now,
+		Channels: cfg.Channels, AuditChannel: cfg.AuditChannel, Mention: cfg.Mention == "on", Pace: pace(), Drill: cfg.Drill, Log: log, Now: time.Now,
 	})
 	return &server{cfg: cfg, db: db, log: log, carrier: carrier, watch: over, bot: b, tenants: newTenantsReady(tenants, log), trail: &trailReady{db: db, log: log}}
 }
@@ -154,7 +162,11 @@ func (s *server) run(ctx context.Context) error {
 	wg.Go(func() { s.watch.Run(ctx) })
 	wg.Go(func() { s.tenants.run(ctx) })
 	wg.Go(func() { s.checkpointDaily(ctx) })
-	return s.bot.Run(ctx)
+	err = s.bot.Run(ctx)
+	if errors.Is(err, bot.ErrNotAlone) {
+		return fmt.Errorf("%w: %w", ErrSetup, err)
+	}
+	return err
 }
 
 // begin is what comes before anything else is written: what is recorded before the
