@@ -11,21 +11,24 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"keyturn/cmd/keyturn/serve"
+	"keyturn/cmd/rehearse/page"
 	"keyturn/cmd/rehearse/world"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if len(os.Args) == 2 && os.Args[1] == world.AsKeyturn {
-		err := serve.Run(ctx, os.Stderr)
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "keyturn: %v\n", err)
+	if len(os.Args) == 2 {
+		switch os.Args[1] {
+		case world.AsKeyturn:
+			os.Exit(asKeyturn(ctx, serve.Run))
+		case world.AsDrill:
+			os.Exit(asKeyturn(ctx, serve.Drill))
 		}
-		os.Exit(serve.ExitStatus(err))
 	}
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "rehearse: %v\n", err)
@@ -33,15 +36,44 @@ func main() {
 	}
 }
 
-// run plays the story, or with -serve keeps the simulators running until ctx ends.
+// asKeyturn is keyturn as a child of the rehearsal: until ctx ends, or its parent is gone.
+func asKeyturn(ctx context.Context, run func(context.Context, io.Writer) error) (exit int) {
+	// Who is gone reads no log, and a terminal that is closed ends the parent alone: a
+	// keyturn that ends cleanly leaves no dead connection behind, which Slack would count
+	// for hours.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	err := run(ctx, os.Stderr)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "keyturn: %v\n", err)
+	}
+	return serve.ExitStatus(err)
+}
+
+// run plays the story, or what a flag says in its place.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("rehearse", flag.ContinueOnError)
+	browse := flags.Bool("page", false, "play in the browser: anybody in the channel, the tenant beside it, faults, a tour")
+	inSlack := flags.Bool("drill", false, "simulate the tenant alone, before your own Slack workspace and an app of its own; the README says how")
 	keep := flags.Bool("serve", false, "leave the simulators running and print the variables for a keyturn of your own")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unknown argument %q", flags.Arg(0))
+	}
+	var chosen []string
+	flags.Visit(func(f *flag.Flag) { chosen = append(chosen, "-"+f.Name) })
+	if len(chosen) > 1 {
+		return fmt.Errorf("%s exclude each other: choose one", strings.Join(chosen, " and "))
+	}
+	if *inSlack {
+		return drill(ctx, out)
 	}
 	w, err := world.New()
 	if err != nil {
@@ -54,11 +86,26 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := w.Start(ctx); err != nil {
 		return err
 	}
+	if *browse {
+		return show(ctx, w, out)
+	}
 	s := &story{World: w, out: out}
 	if err := s.play(ctx); err != nil {
 		return fmt.Errorf("%w\nkeyturn's log:\n%s", err, w.Keyturn.Log())
 	}
 	return w.Keyturn.Stop()
+}
+
+// show serves the page of a world until ctx ends.
+func show(ctx context.Context, w *world.World, out io.Writer) error {
+	server, address, err := world.Listen(page.New(w))
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	fmt.Fprintf(out, "The rehearsal is at\n\n  %s\n\nIt ends with Ctrl-C, and nothing of it is kept.\n", address)
+	<-ctx.Done()
+	return nil
 }
 
 // wait prints how to run a keyturn of one's own in a world, and waits until ctx ends.

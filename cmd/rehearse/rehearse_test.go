@@ -12,7 +12,7 @@ import (
 
 // TestMain lets the test's own binary be the keyturn that the rehearsal starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == world.AsKeyturn {
+	if len(os.Args) == 2 && (os.Args[1] == world.AsKeyturn || os.Args[1] == world.AsDrill) {
 		main()
 	}
 	os.Exit(m.Run())

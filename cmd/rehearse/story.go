@@ -60,7 +60,7 @@ func (s *story) play(ctx context.Context) error {
 	for _, m := range s.Slack.Messages(world.Trail) {
 		s.indent(strings.SplitN(m.Shows(), "\n", 3)[0])
 	}
-	s.say("\nThat is all. The README says how to install keyturn in a workspace and tenant of your own;\n`go run ./cmd/rehearse -serve` leaves the simulators running for a keyturn that you start yourself.")
+	s.say("\nThat is all. `go run ./cmd/rehearse -page` lets you play it yourself, in the browser; the README says how to\ninstall keyturn in a workspace and tenant of your own.")
 	return nil
 }
 

@@ -11,9 +11,14 @@ import (
 	"syscall"
 )
 
-// AsKeyturn is the argument with which this very program is keyturn: whoever runs a
-// world has to be so, in their main.
-const AsKeyturn = "keyturn"
+// AsKeyturn and AsDrill are the arguments with which this very program is keyturn
+// (serve.Run), and keyturn in a drill (serve.Drill): whoever runs a world or a drill has to
+// be so, in their main. They should end where their standard input does, which is a pipe
+// from here: if this process is killed, they are not left behind.
+const (
+	AsKeyturn = "keyturn"
+	AsDrill   = "keyturn-drill"
+)
 
 // errKilled is how a keyturn ends that Kill ended.
 var errKilled = errors.New("killed")
@@ -21,8 +26,9 @@ var errKilled = errors.New("killed")
 // Keyturn is the real keyturn as a process of its own, so that it can really be killed,
 // and started again. It is safe for concurrent use.
 type Keyturn struct {
-	as  string   // the argument
-	env []string // all that begins with KEYTURN_
+	as   string            // the argument
+	env  []string          // all that begins with KEYTURN_
+	show func(line string) // gets each line of the log as it comes
 
 	mu      sync.Mutex
 	child   *exec.Cmd     // nil: none runs
@@ -35,12 +41,16 @@ type Keyturn struct {
 
 // NewKeyturn returns a keyturn that is not started yet. Of its environment only env
 // begins with KEYTURN_.
-func NewKeyturn(env []string) *Keyturn { return newKeyturn(AsKeyturn, env) }
+func NewKeyturn(env []string) *Keyturn { return newKeyturn(AsKeyturn, env, func(string) {}) }
 
-func newKeyturn(as string, env []string) *Keyturn {
+// NewDrill is NewKeyturn for a drill. show gets each line of its log as it comes, one after
+// the other.
+func NewDrill(env []string, show func(line string)) *Keyturn { return newKeyturn(AsDrill, env, show) }
+
+func newKeyturn(as string, env []string, show func(line string)) *Keyturn {
 	ended := make(chan struct{})
 	close(ended)
-	return &Keyturn{as: as, env: env, ended: ended, changed: make(chan struct{})}
+	return &Keyturn{as: as, env: env, show: show, ended: ended, changed: make(chan struct{})}
 }
 
 // Start starts it, unless it runs. It is not connected to Slack yet when this returns.
@@ -57,6 +67,9 @@ func (k *Keyturn) Start() error {
 	child := exec.Command(self, k.as)
 	child.Env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "KEYTURN_") }), k.env...)
 	child.Stderr = k
+	if _, err := child.StdinPipe(); err != nil {
+		return err
+	}
 	if err := child.Start(); err != nil {
 		return fmt.Errorf("starting keyturn: %w", err)
 	}
@@ -129,14 +142,22 @@ const maxLog = 200
 
 // Write takes what it logs.
 func (k *Keyturn) Write(p []byte) (int, error) {
+	for _, line := range k.keep(p) {
+		k.show(line)
+	}
+	return len(p), nil
+}
+
+// keep keeps what was logged, and returns the lines that are whole now.
+func (k *Keyturn) keep(p []byte) (lines []string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	lines := strings.Split(k.rest+string(p), "\n")
-	k.rest = lines[len(lines)-1]
-	k.log = append(k.log, lines[:len(lines)-1]...)
+	lines = strings.Split(k.rest+string(p), "\n")
+	k.rest, lines = lines[len(lines)-1], lines[:len(lines)-1]
+	k.log = append(k.log, lines...)
 	k.log = k.log[max(0, len(k.log)-maxLog):]
 	k.tell()
-	return len(p), nil
+	return lines
 }
 
 // Log returns the last lines that it logged, also before it was killed.

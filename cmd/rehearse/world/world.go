@@ -103,7 +103,7 @@ func Listen(h http.Handler) (s *http.Server, address string, err error) {
 
 // Variables are the environment of a keyturn in this world, each as NAME=value.
 func (w *World) Variables() []string {
-	return append(tenantVariables(TenantName, w.Auth0URL),
+	return append(TenantVariables(TenantName, w.Auth0URL),
 		"KEYTURN_SLACK_APP_TOKEN=xapp-1-"+slacksim.AppID+"-1-sim",
 		"KEYTURN_SLACK_BOT_TOKEN=xoxb-sim",
 		"KEYTURN_SLACK_API_URL="+w.SlackURL+"/api/",
@@ -114,8 +114,9 @@ func (w *World) Variables() []string {
 	)
 }
 
-// tenantVariables are the environment of a keyturn with one simulated tenant.
-func tenantVariables(name, address string) []string {
+// TenantVariables are the part of a keyturn's environment that is about tenants, with a
+// simulated one as its only one.
+func TenantVariables(name, address string) []string {
 	prefix := "KEYTURN_TENANT_" + strings.ToUpper(name)
 	return []string{
 		"KEYTURN_TENANTS=" + name, prefix + "_DOMAIN=" + address, prefix + "_CLIENT_ID=sim-client", prefix + "_CLIENT_SECRET=sim-secret",
