@@ -43,8 +43,7 @@ func drill(ctx context.Context, out io.Writer) error {
 	defer server.Close()
 
 	var printing sync.Mutex // the log comes whenever it comes
-	s := &story{World: &world.World{Tenant: tenant}, out: out}
-	s.say(drillWords, drillTenant, appOf(own))
+	fmt.Fprintf(out, drillWords, drillTenant, appOf(own))
 	env := append(own, world.TenantVariables(drillTenant, address)...)
 	env = append(env, "KEYTURN_DATABASE_URL="+filepath.Join(dir, "keyturn.db"))
 	k := world.NewDrill(env, func(line string) {
@@ -62,7 +61,7 @@ func drill(ctx context.Context, out io.Writer) error {
 		changed := tenant.Changed()
 		if keys := tenant.Keys(); !slices.Equal(keys, shown) {
 			printing.Lock()
-			s.keys(title)
+			showKeys(out, title, keys)
 			printing.Unlock()
 			title, shown = "The tenant's signing keys now", keys
 		}
@@ -78,7 +77,7 @@ func drill(ctx context.Context, out io.Writer) error {
 		if err := k.Stop(); err != nil {
 			return err
 		}
-		s.say("\nThe drill is over, and its tenant and trail are gone. What it showed in Slack stays, with buttons that nobody answers.")
+		fmt.Fprintln(out, "\nThe drill is over, and its tenant and trail are gone. What it showed in Slack stays, with buttons that nobody answers.")
 		return nil
 	}
 }

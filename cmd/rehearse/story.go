@@ -9,6 +9,7 @@ import (
 
 	"keyturn/bot/slacksim"
 	"keyturn/cmd/rehearse/world"
+	"keyturn/mgmt/auth0sim"
 )
 
 // story is the rehearsal as it is played in the terminal: who typed or pressed what,
@@ -146,11 +147,14 @@ func (s *story) approve(ctx context.Context, who string, card slacksim.Message) 
 }
 
 // keys shows the tenant's keys as they are.
-func (s *story) keys(title string) {
+func (s *story) keys(title string) { showKeys(s.out, title, s.Tenant.Keys()) }
+
+// showKeys shows keys by their role.
+func showKeys(out io.Writer, title string, keys []auth0sim.Key) {
 	words := map[string]string{"next": "next in queue", "current": "currently used", "previous": "previously used", "revoked": "revoked"}
-	s.say("%s:", title)
-	for _, k := range s.Tenant.Keys() {
-		s.indent(fmt.Sprintf("%-16s %s", words[k.Role], k.KID))
+	fmt.Fprintln(out, title+":")
+	for _, k := range keys {
+		fmt.Fprintf(out, "  │ %-16s %s\n", words[k.Role], k.KID)
 	}
 }
 

@@ -102,6 +102,18 @@ func TestEverybodyCanUseIt(t *testing.T) {
 		}
 	}
 	b.shot("phone")
+
+	// A thread lies over the whole channel there.
+	b.be("alice")
+	b.click(".message button", "Cancel")
+	b.click(".message .replies", "")
+	b.sees("#thread", "Cancelled by")
+	b.awaits(`["#thread-name", "#line"].every((at) => {
+		const r = document.querySelector(at).getBoundingClientRect();
+		return document.elementFromPoint(r.x + 5, r.y + 5)?.closest("#thread");
+	})`, "the thread over the channel")
+	b.click("#close-thread", "")
+	b.awaits(`document.querySelector("#thread").hidden`, "the thread to close")
 }
 
 // contrasts lists the texts whose contrast with what they stand on is below 4.5, or 3 for

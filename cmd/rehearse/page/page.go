@@ -83,16 +83,17 @@ func (p *Page) index(rw http.ResponseWriter, r *http.Request) {
 
 // asked is what the page asks for: who does it, where, and what.
 type asked struct {
-	As, Channel  string
-	Text         string
-	TS           string
-	Block        string
-	Action       string
-	Value        string
-	Values       map[string]any
-	Name         string
-	person       person
-	isRecognised bool
+	As      string // the person's name
+	Channel string
+	Text    string         // type
+	TS      string         // press, dismiss: the message's
+	Block   string         // press
+	Action  string         // press
+	Value   string         // press, keep
+	Values  map[string]any // submit: by block
+	Name    string         // fault, tour, prove: which
+
+	person person
 }
 
 // said is what the page answers beside what it then shows.
@@ -109,8 +110,8 @@ func answer(rw http.ResponseWriter, r *http.Request, act func(*http.Request, ask
 		http.Error(rw, "this is no JSON that the page sends", http.StatusBadRequest)
 		return
 	}
-	a.person, a.isRecognised = personOf(a.As)
-	if !a.isRecognised {
+	var known bool
+	if a.person, known = personOf(a.As); !known {
 		http.Error(rw, "there is nobody called so", http.StatusBadRequest)
 		return
 	}

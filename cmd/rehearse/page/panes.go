@@ -3,7 +3,6 @@ package page
 import (
 	"context"
 	"fmt"
-	"html/template"
 	"strings"
 	"time"
 )
@@ -78,6 +77,3 @@ func (c clock) Clock() string { return c.Local().Format("15:04:05") }
 
 // ISO is for machines.
 func (c clock) ISO() string { return c.UTC().Format(time.RFC3339) }
-
-// html marks as HTML what blockkit drew, and nothing else.
-type html = template.HTML

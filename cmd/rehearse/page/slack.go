@@ -3,6 +3,7 @@ package page
 import (
 	"encoding/json"
 	"fmt"
+	"html/template"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,7 @@ type message struct {
 	Refused     string // Slack took it not: its error
 	Replies     int
 	LastReply   clock
-	Body        html
+	Body        template.HTML
 }
 
 func (p *Page) channels(l look) []fragment {
@@ -98,7 +99,7 @@ func (p *Page) refused(l look) []message {
 	return out
 }
 
-func body(l look, text string, blocks json.RawMessage) html {
+func body(l look, text string, blocks json.RawMessage) template.HTML {
 	r := blockkit.Reader{ID: l.ID, Name: nameOf}
 	if len(blocks) > 0 {
 		return r.Message(blocks)

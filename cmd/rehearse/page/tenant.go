@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"keyturn/mgmt/auth0sim"
@@ -14,15 +13,18 @@ import (
 
 // This file draws the tenant, and the application that verifies its tokens.
 
-// keeps are for how long the application may keep its copy of the key set; the first is
-// how it begins. The sources of the defaults are in the README.
-var keeps = []struct {
+// keeping is for how long the application keeps its copy of the key set.
+type keeping struct {
 	For   time.Duration
 	Words string
-}{
+}
+
+// keeps are those that can be chosen; the first is how it begins. They are the defaults of
+// these libraries (facts: auth0.md, downstream caches), and one that needs no patience.
+var keeps = []keeping{
 	{10 * time.Minute, "10 minutes, as node-jwks-rsa does"},
-	{15 * time.Second, "15 seconds"},
 	{10 * time.Hour, "10 hours, as jwks-rsa-java does"},
+	{15 * time.Second, "15 seconds"},
 }
 
 // key is a key of the tenant as the page shows it.
@@ -121,13 +123,8 @@ func (p *Page) calls() []fragment {
 // keep sets for how long the application keeps its copy.
 func (p *Page) keep(_ *http.Request, a asked) (said, error) {
 	d, err := time.ParseDuration(a.Value)
-	if err != nil || !slices.ContainsFunc(keeps, func(k struct {
-		For   time.Duration
-		Words string
-	}) bool {
-		return k.For == d
-	}) {
-		return said{}, fmt.Errorf("the application cannot keep it for %q", strings.TrimSpace(a.Value))
+	if err != nil || !slices.ContainsFunc(keeps, func(k keeping) bool { return k.For == d }) {
+		return said{}, fmt.Errorf("the application cannot keep it for %q", a.Value)
 	}
 	p.app.Keep(d)
 	p.poke()

@@ -156,7 +156,11 @@ function confirmed(button) {
     let answer = false;
     yes.onclick = () => { answer = true; dialog.close(); };
     no.onclick = () => dialog.close();
-    dialog.onclose = () => { button.focus(); resolve(answer); };
+    dialog.onclose = () => {
+      if (dialog.open) return; // it is told late, of the time before
+      button.focus();
+      resolve(answer);
+    };
     dialog.showModal();
     no.focus();
   });
