@@ -101,7 +101,7 @@ var playable = []fault{
 	},
 	{
 		Name: "mend", Title: "Mend everything",
-		Watch: "All faults are off, and keyturn runs. Keys that were changed stay so.",
+		Watch: "All faults are off, and keyturn runs. Keys that were changed stay so, and so do the rotations of the day: for another tenant, start the rehearsal anew.",
 		Did:   "Everything is mended.",
 		do: func(_ context.Context, p *Page) error {
 			p.world.Tenant.ClearFaults()

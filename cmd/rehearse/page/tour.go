@@ -17,6 +17,7 @@ import (
 // can take it together.
 type tour struct {
 	at    int    // the step, from 1; 0: nobody takes it
+	done  int    // the last step that was seen done, which it stays
 	since string // ts of before its first step: what is older does not count
 	shown bool   // the story of the request was shown
 }
@@ -108,7 +109,7 @@ func (p *Page) tourAct(r *http.Request, a asked) (said, error) {
 		ctx, cancel := context.WithTimeout(r.Context(), patience)
 		defer cancel()
 		return said{}, steps[now-1].do(ctx, p)
-	case a.Name == "next" && !steps[now-1].done(p):
+	case a.Name == "next" && !p.stepDone(now):
 		return said{}, errors.New("this step is not done yet; let it be done for you, or leave the tour")
 	case a.Name == "next" && now == len(steps):
 		p.setTour(tour{})
@@ -137,11 +138,20 @@ func (p *Page) tourPane() []fragment {
 	if now == 0 {
 		return []fragment{drawn("tour-0", "tour-offer", len(steps))}
 	}
-	s := steps[now-1]
-	done := s.done(p)
 	return []fragment{drawn(fmt.Sprint("tour-", now), "tour", map[string]any{
-		"Step": s, "At": now, "Of": len(steps), "Done": done, "Last": now == len(steps),
+		"Step": steps[now-1], "At": now, "Of": len(steps), "Done": p.stepDone(now), "Last": now == len(steps),
 	})}
+}
+
+// stepDone reports whether a step is done, or was: what showed it may be dismissed since.
+func (p *Page) stepDone(n int) bool {
+	done := steps[n-1].done(p)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if done {
+		p.tour.done = max(p.tour.done, n)
+	}
+	return p.tour.done >= n
 }
 
 // lastTS is the newest ts in the incident's channel; "": nothing was posted there.
@@ -183,7 +193,11 @@ func askInTour(ctx context.Context, p *Page) error {
 	if p.card() != nil {
 		return nil // it is done
 	}
-	filled := func() bool { v, open := w.View(world.Alice); return open && v.Submit != "" }
+	var v slacksim.View
+	filled := func() bool {
+		v, _ = w.View(world.Alice)
+		return v.ID != "" && !strings.Contains(slacksim.PlainText(v.Blocks), "Reading the keys")
+	}
 	if !filled() {
 		if _, err := w.Slash(world.Alice, world.Incident, askLine); err != nil {
 			return err
@@ -191,6 +205,9 @@ func askInTour(ctx context.Context, p *Page) error {
 		if err := w.Await(ctx, filled); err != nil {
 			return fmt.Errorf("no form to fill in came: %w", err)
 		}
+	}
+	if v.Submit == "" {
+		return errors.New("no form came for alice: look at what keyturn says in its place")
 	}
 	_, err := w.Submit(world.Alice, map[string]any{"reason": leaked})
 	return err

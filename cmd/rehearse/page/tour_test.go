@@ -24,6 +24,9 @@ func TestTheTour(t *testing.T) {
 	}
 	step(1, "Something leaked")
 	b.types("/signing-keys list") // by hand
+	b.sees(".tour .done", "Done.")
+	b.click(".message .dismiss", "Dismiss") // what was seen stays done
+	b.seesNo(".message", "Signing keys of prod")
 	next()
 	step(2, "Ask for the change")
 	b.click(".tour button", "Do it for me")
@@ -56,4 +59,17 @@ func TestTheTourCanBeLeft(t *testing.T) {
 	b.sees(".tour h3", "Something leaked")
 	b.click(".tour button", "Leave the tour")
 	b.sees(".tour", "Begin the tour")
+}
+
+// TestTheTourSaysWhyItIsStuck begins it where the same is asked for already.
+func TestTheTourSaysWhyItIsStuck(t *testing.T) {
+	b := open(t)
+	b.asks("/signing-keys rotate-and-revoke", "before the tour")
+	b.click(".tour button", "Begin the tour")
+	b.click(".tour button", "Do it for me")
+	b.sees(".tour .done", "Done.")
+	b.click(".tour button", "Next step")
+	b.click(".tour button", "Do it for me")
+	b.sees("#modal", "The same is asked for already")
+	b.sees("#alert", "No form came for alice")
 }
