@@ -94,6 +94,23 @@ func TestEachFaultCanBePlayed(t *testing.T) {
 	b.sees(".status", "keyturn runs, 1 socket")
 }
 
+// TestAFormIsKeptWhileKeyturnIsGone submits one that nobody takes: Slack says so in it, and
+// its words stay.
+func TestAFormIsKeptWhileKeyturnIsGone(t *testing.T) {
+	b := open(t)
+	b.types("/signing-keys rotate")
+	b.awaits(`Boolean(document.querySelector("#modal[open] textarea[name=reason]:focus"))`, "the modal, with the focus on the reason")
+	b.keys("it leaked")
+	b.world.Keyturn.Kill()
+	b.click("#modal button", "Ask for approval")
+	b.sees("#modal-alert", "We had some trouble connecting")
+	if err := b.world.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.click("#modal button", "Ask for approval")
+	b.sees(".message", "it leaked")
+}
+
 func TestNothingToForge(t *testing.T) {
 	b := open(t)
 	b.click(".fault button", "Change a row")

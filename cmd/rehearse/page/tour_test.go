@@ -71,5 +71,7 @@ func TestTheTourSaysWhyItIsStuck(t *testing.T) {
 	b.click(".tour button", "Next step")
 	b.click(".tour button", "Do it for me")
 	b.sees("#modal", "The same is asked for already")
-	b.sees("#alert", "No form came for alice")
+	b.sees("#modal-alert", "No form came for alice")
+	b.click("#modal a", "kt-") // which leads to the card of before
+	b.awaits(`document.activeElement.matches(".message") && document.activeElement.innerText.includes("before the tour")`, "the card to have the focus")
 }

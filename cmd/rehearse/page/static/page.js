@@ -33,7 +33,7 @@ function listen(query) {
     after(panes);
   };
   stream.onopen = () => say("");
-  stream.onerror = () => say("The rehearsal does not answer: it has ended, or this page was just reloaded.", true);
+  stream.onerror = () => say("The rehearsal does not answer. It may have ended: start it again, and open the new address.", true);
 }
 
 // ---- Drawing
@@ -107,9 +107,8 @@ function after(panes) {
     const here = document.querySelector("[data-go][aria-current]");
     if (here) {
       look.channel = here.dataset.go;
-      const name = [...here.childNodes].filter((n) => n.nodeType === Node.TEXT_NODE).map((n) => n.data).join("").trim();
-      $("channel-name").textContent = name;
-      $("line").placeholder = `Message ${name}, or /signing-keys …`;
+      $("channel-name").textContent = here.dataset.name;
+      $("line").placeholder = `Message ${here.dataset.name}, or /signing-keys …`;
     }
   }
 }
@@ -120,6 +119,7 @@ let opener = null; // what had the focus before
 
 function hideModal() {
   if (!$("modal").open) return;
+  say("");
   $("modal").close();
   // Closing gives the focus back, but leaves the caret in the form; without it nothing
   // that is typed arrives.
@@ -188,7 +188,7 @@ async function act(what, more) {
 }
 
 function say(words, isTrouble = false) {
-  $("alert").textContent = isTrouble ? words : "";
+  for (const place of ["alert", "modal-alert"]) $(place).textContent = isTrouble ? words : ""; // beside an open form and in it
   $("info").textContent = isTrouble ? "" : words;
 }
 
@@ -215,6 +215,7 @@ function lead(link) {
   const found = /^https:\/\/sim\.slack\.example\/archives\/([^/]+)\/p(\d+)(\d{6})/.exec(link.href);
   if (!found) return false;
   const [, channel, seconds, micros] = found;
+  if ($("modal").contains(link)) act("close");
   const seen = () => $(`m-${seconds}.${micros}`);
   if (look.channel !== channel) go({channel});
   const wait = new MutationObserver(() => reach());
@@ -223,7 +224,8 @@ function lead(link) {
     if (message) {
       wait.disconnect();
       message.scrollIntoView({block: "center"});
-      message.focus();
+      if ($("modal").open) opener = message; // which gets the focus as soon as it can
+      else message.focus();
     }
   };
   wait.observe(document.querySelector("[data-pane=messages]"), {childList: true});
