@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
+	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -57,6 +60,45 @@ func TestServeSaysHowToStartAKeyturn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := w.Keyturn.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestThePageIsServed asks for it as a browser does, and as one that a page of another
+// origin tells to press.
+func TestThePageIsServed(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out, ended := newTranscript(), make(chan error, 1)
+	go func() { ended <- run(ctx, []string{"-page"}, out) }()
+	out.await(t, "Ctrl-C")
+	address := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(out.String())
+	res, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(string(body), "the rehearsal") {
+		t.Errorf("%d, %v:\n%s", res.StatusCode, err, body)
+	}
+	if csp := res.Header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; script-src 'self';") {
+		t.Errorf("the page may load what it likes: %q", csp)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/fault", strings.NewReader(`{"as":"alice","name":"kill"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", "https://evil.example")
+	if res, err = http.DefaultClient.Do(req); err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusForbidden {
+		t.Errorf("a page of another origin killed keyturn: %d", res.StatusCode)
+	}
+	cancel()
+	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 }
