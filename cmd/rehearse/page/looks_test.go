@@ -84,6 +84,10 @@ func TestEverybodyCanUseIt(t *testing.T) {
 		}
 	}
 	b.shot("dark")
+	b.click("#theme", "")
+	b.awaits(`getComputedStyle(document.body).backgroundColor === "rgb(255, 255, 255)"`, "the light, by the button")
+	b.click("#theme", "")
+	b.awaits(`getComputedStyle(document.body).backgroundColor !== "rgb(255, 255, 255)"`, "the dark again")
 	for _, nameless := range eval[[]string](b, namelessControls) {
 		t.Errorf("it has no name: %s", nameless)
 	}
