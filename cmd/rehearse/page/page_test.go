@@ -60,7 +60,7 @@ func TestTwoPeopleRevokeAKey(t *testing.T) {
 	b.sees(".not-accepted", "no key of this kid")
 
 	b.click(".message .replies", "replies")
-	b.sees("#thread", "Done")
+	b.sees("#thread .message", "Done. Read back")
 	b.shot("card-done")
 	b.click("#close-thread", "")
 
