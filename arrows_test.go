@@ -113,6 +113,31 @@ func TestArrowsSeeAForbiddenImport(t *testing.T) {
 	}
 }
 
+// TestTheImageHasKeyturnAlone: what the Dockerfile builds has no simulator in it, and
+// nothing of the rehearsal.
+func TestTheImageHasKeyturnAlone(t *testing.T) {
+	dockerfile, err := os.ReadFile("Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var built []string
+	for line := range strings.Lines(string(dockerfile)) {
+		for _, word := range strings.Fields(line) {
+			if strings.Contains(line, "go build") && strings.HasPrefix(word, "./") {
+				built = append(built, word)
+			}
+		}
+	}
+	if !slices.Equal(built, []string{"./cmd/keyturn"}) {
+		t.Errorf("the image is built of %v", built)
+	}
+	for _, p := range list(t, "-deps", "./cmd/keyturn") {
+		if strings.Contains(p.ImportPath, "rehearse") || strings.HasSuffix(p.ImportPath, "sim") {
+			t.Errorf("%s is in the image", p.ImportPath)
+		}
+	}
+}
+
 func TestEveryPackageHasOneDoc(t *testing.T) {
 	for _, p := range list(t, "./...") {
 		if len(p.GoFiles) == 0 {
