@@ -3,9 +3,9 @@
 // the simulators have, and does to them what a person does; keyturn itself is the real
 // one, which the page can only kill.
 //
-// Data flows one way. A press in the browser is a POST (acts.go, faults.go, tour.go); what
-// comes of it is a change in the simulators, and each change is drawn anew (panes.go,
-// slack.go, tenant.go) and sent to every browser that looks (events.go). Nothing is kept:
+// Data flows one way. A press in the browser is a POST (acts.go, faults.go, tour.go, proof.go);
+// what comes of it is a change in the simulators, and each change is drawn anew (panes.go,
+// slack.go, tenant.go, keyturn.go) and sent to every browser that looks (events.go). Nothing is kept:
 // who one is and what one looks at are in the page's address.
 package page
 

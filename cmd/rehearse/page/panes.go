@@ -38,20 +38,6 @@ func (p *Page) panes(ctx context.Context, l look) map[string][]fragment {
 	return panes
 }
 
-// status says whether keyturn runs, and can be reached.
-func (p *Page) status() []fragment {
-	k, sockets := p.world.Keyturn, p.world.Slack.Sockets()
-	data := map[string]any{"Runs": k.Running(), "Sockets": sockets}
-	if err := k.Err(); err != nil {
-		data["Why"] = err.Error()
-	}
-	return []fragment{drawn("status", "status", data)}
-}
-
-func (p *Page) log() []fragment {
-	return []fragment{drawn("log", "log", p.world.Keyturn.Log())}
-}
-
 // age says how long ago something was, in the largest unit that fits.
 func age(d time.Duration) string {
 	n, unit := int(d/time.Second), "second"
