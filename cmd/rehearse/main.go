@@ -14,45 +14,18 @@ import (
 	"strings"
 	"syscall"
 
-	"keyturn/cmd/keyturn/serve"
 	"keyturn/cmd/rehearse/page"
 	"keyturn/cmd/rehearse/world"
 )
 
 func main() {
+	world.BeKeyturn()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if len(os.Args) == 2 {
-		switch os.Args[1] {
-		case world.AsKeyturn:
-			os.Exit(asKeyturn(ctx, serve.Run))
-		case world.AsDrill:
-			os.Exit(asKeyturn(ctx, serve.Drill))
-		}
-	}
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "rehearse: %v\n", err)
 		os.Exit(1)
 	}
-}
-
-// asKeyturn is keyturn as a child of the rehearsal: until ctx ends, or its parent is gone.
-func asKeyturn(ctx context.Context, run func(context.Context, io.Writer) error) (exit int) {
-	// Who is gone reads no log, and a terminal that is closed ends the parent alone: a
-	// keyturn that ends cleanly leaves no dead connection behind, which Slack would count
-	// for hours.
-	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		io.Copy(io.Discard, os.Stdin)
-		stop()
-	}()
-	err := run(ctx, os.Stderr)
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "keyturn: %v\n", err)
-	}
-	return serve.ExitStatus(err)
 }
 
 // run plays the story, or what a flag says in its place.

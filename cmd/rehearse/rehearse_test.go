@@ -13,11 +13,9 @@ import (
 	"keyturn/cmd/rehearse/world"
 )
 
-// TestMain lets the test's own binary be the keyturn that the rehearsal starts.
+// TestMain lets the test's own binary be the keyturn that a world starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && (os.Args[1] == world.AsKeyturn || os.Args[1] == world.AsDrill) {
-		main()
-	}
+	world.BeKeyturn()
 	os.Exit(m.Run())
 }
 

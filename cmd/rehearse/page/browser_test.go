@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +18,6 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"keyturn/cmd/keyturn/serve"
 	"keyturn/cmd/rehearse/page"
 	"keyturn/cmd/rehearse/world"
 )
@@ -29,11 +26,7 @@ var update = flag.Bool("update", false, "make the screenshots of the README anew
 
 // TestMain lets the test's own binary be the keyturn that a world starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == world.AsKeyturn {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		defer stop()
-		os.Exit(serve.ExitStatus(serve.Run(ctx, os.Stderr)))
-	}
+	world.BeKeyturn()
 	os.Exit(m.Run())
 }
 

@@ -1,24 +1,55 @@
 package world
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
+
+	"keyturn/cmd/keyturn/serve"
 )
 
-// AsKeyturn and AsDrill are the arguments with which this very program is keyturn
-// (serve.Run), and keyturn in a drill (serve.Drill): whoever runs a world or a drill has to
-// be so, in their main. They should end where their standard input does, which is a pipe
-// from here: if this process is killed, they are not left behind.
+// AsKeyturn and AsDrill are the arguments with which BeKeyturn is keyturn, and keyturn in a
+// drill.
 const (
 	AsKeyturn = "keyturn"
 	AsDrill   = "keyturn-drill"
 )
+
+// BeKeyturn does not return where this process is a Keyturn of another: it is keyturn then,
+// until it is told to stop or its standard input ends, which is a pipe from its parent, and
+// exits. Whoever starts a Keyturn calls it first, in their main: it is this very program
+// again.
+func BeKeyturn() {
+	if len(os.Args) != 2 {
+		return
+	}
+	run, is := map[string]func(context.Context, io.Writer) error{AsKeyturn: serve.Run, AsDrill: serve.Drill}[os.Args[1]]
+	if !is {
+		return
+	}
+	// Who is gone reads no log, and a terminal that is closed ends the parent alone: a
+	// keyturn that ends cleanly leaves no dead connection behind, which Slack would count
+	// for hours.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	err := run(ctx, os.Stderr)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "keyturn: %v\n", err)
+	}
+	os.Exit(serve.ExitStatus(err))
+}
 
 // errKilled is how a keyturn ends that Kill ended.
 var errKilled = errors.New("killed")

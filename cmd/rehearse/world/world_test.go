@@ -1,26 +1,18 @@
 package world_test
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"testing"
 
-	"keyturn/cmd/keyturn/serve"
 	"keyturn/cmd/rehearse/world"
 )
 
 // TestMain lets the test's own binary be the keyturn that a world starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == world.AsKeyturn {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		defer stop()
-		os.Exit(serve.ExitStatus(serve.Run(ctx, os.Stderr)))
-	}
+	world.BeKeyturn()
 	os.Exit(m.Run())
 }
 
