@@ -19,8 +19,17 @@ type story struct {
 	out io.Writer
 }
 
-// names are the people as the terminal shows them.
-var names = strings.NewReplacer(world.Alice, "alice", world.Bob, "bob", world.Carol, "carol", "#"+world.Incident, "#incident", "#"+world.Trail, "#signing-keys-trail")
+// names are the people and channels as the terminal shows them.
+var names = func() *strings.Replacer {
+	var pairs []string
+	for _, p := range world.People {
+		pairs = append(pairs, p.ID, p.Name)
+	}
+	for _, c := range world.Channels {
+		pairs = append(pairs, "#"+c.ID, "#"+c.Name)
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 func (s *story) play(ctx context.Context) error {
 	s.say("This is a rehearsal: a simulated Slack, a simulated Auth0 tenant, and the real keyturn between them.")
@@ -151,10 +160,9 @@ func (s *story) keys(title string) { showKeys(s.out, title, s.Tenant.Keys()) }
 
 // showKeys shows keys by their role.
 func showKeys(out io.Writer, title string, keys []auth0sim.Key) {
-	words := map[string]string{"next": "next in queue", "current": "currently used", "previous": "previously used", "revoked": "revoked"}
 	fmt.Fprintln(out, title+":")
 	for _, k := range keys {
-		fmt.Fprintf(out, "  │ %-16s %s\n", words[k.Role], k.KID)
+		fmt.Fprintf(out, "  │ %-16s %s\n", k.InWords(), k.KID)
 	}
 }
 

@@ -24,6 +24,19 @@ type Key struct {
 	Cert                       string    // PEM, with CRLF
 }
 
+// InWords is the key's role in Auth0's words.
+func (k Key) InWords() string {
+	switch k.Role {
+	case next.String():
+		return "next in queue"
+	case current.String():
+		return "currently used"
+	case previous.String():
+		return "previously used"
+	}
+	return k.Role
+}
+
 // Keys returns the keys as they are: next, current, previously used with the newest
 // first, revoked with the last one first, however many.
 func (t *Tenant) Keys() []Key {

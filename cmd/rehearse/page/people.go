@@ -6,23 +6,35 @@ import (
 	"strings"
 
 	"keyturn/bot/slacksim"
+	"keyturn/cmd/rehearse/blockkit"
 	"keyturn/cmd/rehearse/world"
 )
 
 // person is somebody that one may be.
 type person struct {
-	Name, ID string
+	ID, Name string
 	Role     string // in a word
 	channels []string
 }
 
 // people are those that one may be, the first being who one is at first.
-var people = []person{
-	{"alice", world.Alice, "requester", []string{world.Incident, world.Trail, "D" + world.Alice}},
-	{"bob", world.Bob, "approver", []string{world.Incident, world.Trail, "D" + world.Bob}},
-	{"carol", world.Carol, "may not", []string{world.Incident, "D" + world.Carol}},
-	{"gina", world.Gina, "guest", []string{world.Incident, "D" + world.Gina}},
-	{"xena", world.Xena, "outsider", []string{world.Incident}},
+var people = everybody()
+
+func everybody() (all []person) {
+	roles := map[string]string{world.Alice: "requester", world.Bob: "approver", world.Carol: "may not", world.Gina: "guest", world.Xena: "outsider"}
+	for _, p := range world.People {
+		one := person{ID: p.ID, Name: p.Name, Role: roles[p.ID]}
+		for _, c := range world.Channels {
+			if slices.Contains(c.Members, p.ID) {
+				one.channels = append(one.channels, c.ID)
+			}
+		}
+		if p.Team == "" { // keyturn has no conversation with people of other workspaces
+			one.channels = append(one.channels, "D"+p.ID)
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 func personOf(name string) (person, bool) {
@@ -35,15 +47,15 @@ func personOf(name string) (person, bool) {
 
 // nameOf names people and channels as Slack does, without a sign before it.
 func nameOf(id string) string {
-	switch {
-	case id == world.Incident:
-		return "incident"
-	case id == world.Trail:
-		return "signing-keys-trail"
-	case id == slacksim.BotID, isDirect(id):
+	if id == slacksim.BotID || isDirect(id) {
 		return "keyturn"
 	}
-	for _, p := range people {
+	for _, c := range world.Channels {
+		if c.ID == id {
+			return c.Name
+		}
+	}
+	for _, p := range world.People {
 		if p.ID == id {
 			return p.Name
 		}
@@ -73,6 +85,9 @@ func lookOf(q url.Values) look {
 
 // ChannelName is the channel's as it is written.
 func (l look) ChannelName() string { return written(l.Channel) }
+
+// reader is who reads what blockkit draws.
+func (l look) reader() blockkit.Reader { return blockkit.Reader{ID: l.ID, Name: nameOf} }
 
 func written(channel string) string {
 	if isDirect(channel) {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"keyturn/bot/slacksim"
-	"keyturn/cmd/rehearse/blockkit"
 )
 
 // This file draws the workspace.
@@ -100,11 +99,10 @@ func (p *Page) refused(l look) []message {
 }
 
 func body(l look, text string, blocks json.RawMessage) template.HTML {
-	r := blockkit.Reader{ID: l.ID, Name: nameOf}
 	if len(blocks) > 0 {
-		return r.Message(blocks)
+		return l.reader().Message(blocks)
 	}
-	return r.Text(text)
+	return l.reader().Text(text)
 }
 
 // modal is the modal that somebody has before them.
@@ -116,8 +114,7 @@ func (p *Page) modal(l look) []fragment {
 	if v.Close == "" {
 		v.Close = "Cancel"
 	}
-	r := blockkit.Reader{ID: l.ID, Name: nameOf}
-	return []fragment{drawn(v.ID, "modal", map[string]any{"View": v, "Body": r.Modal(v.Blocks, v.Errors)})}
+	return []fragment{drawn(v.ID, "modal", map[string]any{"View": v, "Body": l.reader().Modal(v.Blocks, v.Errors)})}
 }
 
 // at is the time that a ts names.

@@ -34,14 +34,12 @@ type key struct {
 	Verdict        string // what the application says of a token that it signed
 }
 
-var roleWords = map[string]string{"next": "next in queue", "current": "currently used", "previous": "previously used", "revoked": "revoked"}
-
 // keys are the tenant's keys by role, each with what the application makes of a token
 // that it signed, now.
 func (p *Page) keys(ctx context.Context) []fragment {
 	var out []fragment
 	for _, k := range p.world.Tenant.Keys() {
-		shown := key{KID: k.KID, Role: roleWords[k.Role], Age: keyAge(k)}
+		shown := key{KID: k.KID, Role: k.InWords(), Age: keyAge(k)}
 		token, err := p.world.Tenant.UserToken(k.KID)
 		if err == nil {
 			err = p.app.Accept(ctx, token)

@@ -33,6 +33,21 @@ const (
 	TenantName = "prod"
 )
 
+// People are those of the rehearsal, the requester first.
+var People = []slacksim.Person{
+	{ID: Alice, Name: "alice"}, {ID: Bob, Name: "bob"}, {ID: Carol, Name: "carol"},
+	{ID: Gina, Name: "gina", Guest: true}, {ID: Xena, Name: "xena", Team: "T0OTHER"},
+}
+
+// Channels are those of the rehearsal. Assumption: that somebody of another workspace is in
+// a channel which is not marked as shared does not happen. Here it does, so that people see
+// that even then they do not count; in a channel that is marked nothing can be asked for at
+// all.
+var Channels = []slacksim.Channel{
+	{ID: Incident, Name: "incident", Members: []string{Alice, Bob, Carol, Gina, Xena, slacksim.BotID}},
+	{ID: Trail, Name: "signing-keys-trail", Members: []string{Alice, Bob, slacksim.BotID}},
+}
+
 // patience bounds each wait for keyturn; it is not how long anything takes.
 const patience = 30 * time.Second
 
@@ -55,28 +70,23 @@ func New() (*World, error) {
 		return nil, err
 	}
 	w := &World{Slack: slack, Tenant: auth0sim.New(auth0sim.Config{Previous: 1})}
-	for _, p := range []slacksim.Person{
-		{ID: Alice, Name: "alice"}, {ID: Bob, Name: "bob"}, {ID: Carol, Name: "carol"},
-		{ID: Gina, Name: "gina", Guest: true}, {ID: Xena, Name: "xena", Team: "T0OTHER"},
-	} {
+	for _, p := range People {
 		slack.AddPerson(p)
 	}
-	// Assumption: that somebody of another workspace is in a channel which is not marked
-	// as shared does not happen. Here it does, so that people see that even then they do
-	// not count; in a channel that is marked nothing can be asked for at all.
-	slack.AddChannel(slacksim.Channel{ID: Incident, Name: "incident", Members: []string{Alice, Bob, Carol, Gina, Xena, slacksim.BotID}})
-	slack.AddChannel(slacksim.Channel{ID: Trail, Name: "signing-keys-trail", Members: []string{Alice, Bob, slacksim.BotID}})
+	for _, c := range Channels {
+		slack.AddChannel(c)
+	}
 	if w.SlackURL, err = w.listen(slack); err == nil {
 		w.Auth0URL, err = w.listen(w.Tenant)
 	}
 	if err == nil {
 		w.dir, err = os.MkdirTemp("", "keyturn-rehearsal-")
 	}
-	w.Keyturn = NewKeyturn(w.Variables())
 	if err != nil {
 		w.Close()
 		return nil, err
 	}
+	w.Keyturn = NewKeyturn(w.Variables())
 	return w, nil
 }
 
