@@ -9,15 +9,12 @@ import (
 	"strings"
 )
 
-// Command is a slash command, as Slack offers it to whoever begins to type one.
-type Command struct{ Name, Description, Hint string }
-
-// Commands returns those of the app, by name.
+// Commands returns those of the app, by name, as Slack offers them to whoever begins to
+// type one.
 func (w *Workspace) Commands() []Command {
 	var all []Command
 	for _, name := range sortedKeys(w.app.commands) {
-		c := w.app.commands[name]
-		all = append(all, Command{Name: c.Name, Description: c.Description, Hint: c.Hint})
+		all = append(all, w.app.commands[name])
 	}
 	return all
 }

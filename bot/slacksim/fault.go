@@ -18,6 +18,9 @@ type Fault struct {
 	spoilt int
 }
 
+// over reports whether it spoils nothing more.
+func (f *Fault) over() bool { return f.Times > 0 && f.spoilt >= f.Times }
+
 // Fault switches a fault on. Of several that fit a call, the first counts.
 func (w *Workspace) Fault(f Fault) {
 	w.mu.Lock()
@@ -38,7 +41,7 @@ func (w *Workspace) Faults() []Fault {
 	defer w.mu.Unlock()
 	var on []Fault
 	for _, f := range w.faults {
-		if f.Times == 0 || f.spoilt < f.Times {
+		if !f.over() {
 			on = append(on, *f)
 		}
 	}
@@ -51,7 +54,7 @@ func (w *Workspace) spoils(method string) Fault {
 	defer w.mu.Unlock()
 	for _, f := range w.faults {
 		switch {
-		case f.Method != "" && f.Method != method, f.Times > 0 && f.spoilt >= f.Times:
+		case f.Method != "" && f.Method != method, f.over():
 		case f.After > 0:
 			f.After--
 		default:

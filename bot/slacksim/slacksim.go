@@ -100,13 +100,14 @@ type Workspace struct {
 
 // app is the app as its manifest describes it.
 type app struct {
-	commands    map[string]command
+	commands    map[string]Command
 	scopes      []string
 	interactive bool
 	messages    bool // people can be written to
 }
 
-type command struct {
+// Command is a slash command of the app's, as its manifest has it.
+type Command struct {
 	Name        string `yaml:"command"`
 	Description string `yaml:"description"`
 	Hint        string `yaml:"usage_hint"`
@@ -120,7 +121,7 @@ func readManifest(manifest []byte) (app, error) {
 			Home struct {
 				Messages bool `yaml:"messages_tab_enabled"`
 			} `yaml:"app_home"`
-			Commands []command `yaml:"slash_commands"`
+			Commands []Command `yaml:"slash_commands"`
 		} `yaml:"features"`
 		OAuth struct {
 			Scopes struct {
@@ -138,7 +139,7 @@ func readManifest(manifest []byte) (app, error) {
 		return app{}, err
 	}
 	a := app{
-		commands: map[string]command{}, scopes: m.OAuth.Scopes.Bot,
+		commands: map[string]Command{}, scopes: m.OAuth.Scopes.Bot,
 		interactive: m.Settings.Interactivity.Enabled, messages: m.Features.Home.Messages,
 	}
 	for _, c := range m.Features.Commands {

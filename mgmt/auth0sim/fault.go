@@ -41,6 +41,9 @@ type activeFault struct {
 	spoilt int
 }
 
+// over reports whether it spoils nothing more.
+func (f *activeFault) over() bool { return f.Times > 0 && f.spoilt >= f.Times }
+
 // Fault switches a fault on. Of several that fit a call, the first counts.
 func (t *Tenant) Fault(f Fault) {
 	t.mu.Lock()
@@ -61,7 +64,7 @@ func (t *Tenant) Faults() []Fault {
 	defer t.mu.Unlock()
 	var on []Fault
 	for _, f := range t.faults {
-		if f.Times == 0 || f.spoilt < f.Times {
+		if !f.over() {
 			on = append(on, f.Fault)
 		}
 	}
@@ -74,7 +77,7 @@ func (t *Tenant) spoils(op string) Fault {
 	defer t.mu.Unlock()
 	for _, f := range t.faults {
 		switch {
-		case f.Op != op, f.Times > 0 && f.spoilt >= f.Times:
+		case f.Op != op, f.over():
 		case f.After > 0:
 			f.After--
 		default:
