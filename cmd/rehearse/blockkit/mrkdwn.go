@@ -237,10 +237,10 @@ func bareAddress(s string) string {
 	return s
 }
 
+var entities = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
+
 // resolve undoes the escaping of the three characters that Slack has escaped.
-func resolve(s string) string {
-	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(s)
-}
+func resolve(s string) string { return entities.Replace(s) }
 
 // before returns the character before this place; U+FFFD, which is no word: there is none.
 func (sc *scanner) before() rune {
