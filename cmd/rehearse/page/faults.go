@@ -19,17 +19,26 @@ type fault struct {
 	Did   string // what happened then, where nothing else shows it at once
 	do    func(context.Context, *Page) error
 	on    func(*Page) bool // it is switched on, and its button switches it off; nil: it happens at once
+	can   func(*Page) bool // it can happen now; nil: always
 }
 
-// The two faults of a rotate. Each spoils one.
-var (
-	lostRotate  = auth0sim.Fault{Op: "rotate", Times: 1, Lose: auth0sim.LoseAfter}
-	limitRotate = auth0sim.Fault{
+// lostRotate and limitRotate spoil one rotate each.
+func lostRotate() auth0sim.Fault {
+	return auth0sim.Fault{Op: "rotate", Times: 1, Lose: auth0sim.LoseAfter}
+}
+
+func limitRotate() auth0sim.Fault {
+	return auth0sim.Fault{
 		Op: "rotate", Times: 1, Status: http.StatusTooManyRequests,
 		Body: `{"statusCode":429,"error":"Too Many Requests","message":"Global limit has been reached","errorCode":"too_many_requests"}`,
+		Header: http.Header{
+			"X-Ratelimit-Limit": {"5"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {fmt.Sprint(time.Now().Add(5 * time.Hour).Unix())},
+		},
 	}
-	slackDown = slacksim.Fault{Status: http.StatusServiceUnavailable}
-)
+}
+
+// runs reports whether there is a keyturn that something can happen to.
+func runs(p *Page) bool { return p.world.Keyturn.Running() }
 
 // playable are the faults, in the order of the page.
 var playable = []fault{
@@ -50,7 +59,7 @@ var playable = []fault{
 			if len(p.world.Slack.Faults()) > 0 {
 				p.world.Slack.ClearFaults()
 			} else {
-				p.world.Slack.Fault(slackDown)
+				p.world.Slack.Fault(slacksim.Fault{Status: http.StatusServiceUnavailable})
 			}
 			return nil
 		},
@@ -59,7 +68,7 @@ var playable = []fault{
 	{
 		Name: "drop", Title: "Drop the socket",
 		Watch: "The connection breaks off without a word. keyturn opens another within a second or so. What you press in between shows Slack's warning: press again.",
-		Did:   "The socket was dropped.",
+		Did:   "The socket was dropped.", can: runs,
 		do: func(_ context.Context, p *Page) error {
 			p.world.Slack.Drop()
 			return nil
@@ -68,7 +77,7 @@ var playable = []fault{
 	{
 		Name: "kill", Title: "kill -9 keyturn",
 		Watch: "Do it while a change is carried out; losing an answer first leaves you 15 seconds. Start it again: the request goes on where it was and comes to its end, once. The trail says that keyturn started without a stop before it.",
-		Did:   "keyturn was killed.",
+		Did:   "keyturn was killed.", can: runs,
 		do: func(_ context.Context, p *Page) error {
 			p.world.Keyturn.Kill()
 			return nil
@@ -77,8 +86,8 @@ var playable = []fault{
 	{
 		Name: "start", Title: "Start keyturn",
 		Watch: "As after a crash: the same program, with the same database.",
-		Did:   "keyturn was started.",
-		do:    func(_ context.Context, p *Page) error { return p.world.Keyturn.Start() },
+		Did:   "keyturn was started.", can: func(p *Page) bool { return !runs(p) },
+		do: func(_ context.Context, p *Page) error { return p.world.Keyturn.Start() },
 	},
 	{
 		Name: "behind", Title: "Rotate behind its back",
@@ -113,22 +122,19 @@ var playable = []fault{
 
 // spoilRotate switches a fault of the next rotate on, or off where it is on. The other one
 // is off then.
-func spoilRotate(f auth0sim.Fault) func(context.Context, *Page) error {
+func spoilRotate(made func() auth0sim.Fault) func(context.Context, *Page) error {
 	return func(_ context.Context, p *Page) error {
-		on := rotateSpoiltBy(f)(p)
+		on := rotateSpoiltBy(made)(p)
 		p.world.Tenant.ClearFaults()
-		if on {
-			return nil
+		if !on {
+			p.world.Tenant.Fault(made())
 		}
-		if f.Status == http.StatusTooManyRequests {
-			f.Header = http.Header{"X-Ratelimit-Limit": {"5"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {fmt.Sprint(time.Now().Add(5 * time.Hour).Unix())}}
-		}
-		p.world.Tenant.Fault(f)
 		return nil
 	}
 }
 
-func rotateSpoiltBy(f auth0sim.Fault) func(*Page) bool {
+func rotateSpoiltBy(made func() auth0sim.Fault) func(*Page) bool {
+	f := made()
 	return func(p *Page) bool {
 		return slices.ContainsFunc(p.world.Tenant.Faults(), func(on auth0sim.Fault) bool { return on.Status == f.Status && on.Lose == f.Lose })
 	}
@@ -138,15 +144,9 @@ func rotateSpoiltBy(f auth0sim.Fault) func(*Page) bool {
 func (p *Page) faults() []fragment {
 	var out []fragment
 	for _, f := range playable {
-		data := map[string]any{"Fault": f, "Can": true}
+		data := map[string]any{"Fault": f, "Can": f.can == nil || f.can(p)}
 		if f.on != nil {
 			data["Switch"], data["On"] = true, f.on(p)
-		}
-		switch f.Name {
-		case "kill", "drop":
-			data["Can"] = p.world.Keyturn.Running()
-		case "start":
-			data["Can"] = !p.world.Keyturn.Running()
 		}
 		out = append(out, drawn(f.Name, "fault", data))
 	}

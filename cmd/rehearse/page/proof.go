@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
+	"keyturn/bot/slacksim"
 	"keyturn/cmd/keyturn/inspect"
 	"keyturn/cmd/rehearse/world"
 )
@@ -30,7 +32,7 @@ var (
 	requestID        = regexp.MustCompile(`\bkt-[a-z0-9]{8}\b`)
 )
 
-// prove runs keyturn audit verify, or show for the request that the newest card is of.
+// prove runs keyturn audit verify, or show for the request of the newest card.
 func (p *Page) prove(_ *http.Request, a asked) (said, error) {
 	switch a.Name {
 	case "verify":
@@ -63,23 +65,20 @@ func (p *Page) verify() error {
 
 // postMortem shows the story of a request.
 func (p *Page) postMortem() error {
-	id := p.newest()
-	if id == "" {
+	cards := p.cards()
+	if len(cards) == 0 {
 		return errors.New("nothing was asked for yet")
 	}
+	id := requestID.FindString(cards[len(cards)-1].Shows())
 	p.run("keyturn audit show "+id, "", "show", id)
 	return nil
 }
 
-// newest is the id of the request that the newest card is of; "": there is none.
-func (p *Page) newest() string {
-	id := ""
-	for _, m := range p.world.Slack.Messages(world.Incident) {
-		if found := requestID.FindString(m.Shows()); found != "" && m.Thread == "" {
-			id = found
-		}
-	}
-	return id
+// cards are the cards in the incident's channel, in order.
+func (p *Page) cards() []slacksim.Message {
+	return slices.DeleteFunc(p.world.Slack.Messages(world.Incident), func(m slacksim.Message) bool {
+		return m.User != slacksim.BotID || m.Thread != "" || !requestID.MatchString(m.Shows())
+	})
 }
 
 func (p *Page) run(command, in string, args ...string) {

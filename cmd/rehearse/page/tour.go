@@ -179,8 +179,8 @@ func (p *Page) told(who, words string) bool {
 
 // card is the first card that was posted since the tour began; nil: none was.
 func (p *Page) card() *slacksim.Message {
-	for _, m := range p.world.Slack.Messages(world.Incident) {
-		if p.inTour(m) && m.User == slacksim.BotID && m.Thread == "" && requestID.MatchString(m.Shows()) {
+	for _, m := range p.cards() {
+		if p.inTour(m) {
 			return &m
 		}
 	}
