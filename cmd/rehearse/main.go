@@ -1,6 +1,8 @@
 // Command rehearse plays keyturn against a simulated Slack workspace and a simulated
 // Auth0 tenant: with no account, no configuration and no network. It runs the same
-// program that is installed, as a child process, and never belongs in an image.
+// program that is installed, as a child process, and never belongs in an image. A drill
+// (drill.go) alone has a real workspace, and a Slack app of its own, before the simulated
+// tenant.
 package main
 
 import (
