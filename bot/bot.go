@@ -4,8 +4,8 @@
 // It has no rules and writes nothing to Auth0. A press goes one way: receiver.go
 // keeps it in the inbox and lets it be acknowledged, inbox.go judges the person and
 // hands the move to the desk, announcer.go shows what became of it: on the card (card.go,
-// evidence.go), in its thread (posts.go, lines.go) and in the audit channel (trail.go). All goes out through send.go, and in a drill is marked
-// there (drill.go).
+// evidence.go), in its thread (posts.go, lines.go) and in the audit channel (trail.go).
+// Most of it goes out through send.go; in a drill all of it is marked (drill.go).
 package bot
 
 import (
