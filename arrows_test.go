@@ -28,15 +28,19 @@ var arrows = map[string][]string{
 	"cmd/rehearse/page":     {"cmd/rehearse/blockkit", "cmd/rehearse/world", "cmd/keyturn/inspect", "bot/slacksim", "mgmt/auth0sim"},
 	"cmd/rehearse/world":    {"keyturn", "cmd/keyturn/serve", "bot/slacksim", "mgmt/auth0sim", "modernc.org/sqlite"},
 	"cmd/rehearse":          {"cmd/rehearse/page", "cmd/rehearse/world", "bot/slacksim", "mgmt/auth0sim"},
-	"bot":                   {"bot/approval", "bot/audit", "bot/socket", "mgmt", "github.com/slack-go/slack", "github.com/rs/zerolog"},
-	"bot/approval":          {"bot/audit", "mgmt"},
-	"bot/audit":             {"golang.org/x/mod"},
-	"bot/socket":            {"github.com/gorilla/websocket"},
-	"bot/store":             {"bot/approval", "bot/audit", "modernc.org/sqlite", "github.com/pressly/goose/v3", "github.com/gofrs/flock", "golang.org/x/mod"},
-	"bot/watch":             {"bot/approval", "bot/audit", "mgmt"},
-	"bot/slacksim":          {"github.com/gorilla/websocket", "github.com/goccy/go-yaml"},
-	"mgmt":                  {"golang.org/x/oauth2"},
-	"mgmt/auth0sim":         {"github.com/golang-jwt/jwt/v5"},
+	"bot": {
+		"bot/approval", "bot/audit", "bot/panics", "bot/socket", "mgmt",
+		"github.com/slack-go/slack", "github.com/rs/zerolog", "golang.org/x/time",
+	},
+	"bot/panics":    {},
+	"bot/approval":  {"bot/audit", "mgmt"},
+	"bot/audit":     {"golang.org/x/mod"},
+	"bot/socket":    {"github.com/gorilla/websocket"},
+	"bot/store":     {"bot/approval", "bot/audit", "modernc.org/sqlite", "github.com/pressly/goose/v3", "github.com/gofrs/flock", "golang.org/x/mod"},
+	"bot/watch":     {"bot/approval", "bot/audit", "mgmt"},
+	"bot/slacksim":  {"github.com/gorilla/websocket", "github.com/goccy/go-yaml"},
+	"mgmt":          {"golang.org/x/oauth2"},
+	"mgmt/auth0sim": {"github.com/golang-jwt/jwt/v5"},
 }
 
 type listed struct {
