@@ -88,7 +88,7 @@ var needs = map[string]string{
 
 // TestManifestAsksForTheLeastScopes compares the scopes with the calls in the code.
 func TestManifestAsksForTheLeastScopes(t *testing.T) {
-	called := regexp.MustCompile(`\bapi\.(\w+Context)\(`)
+	called := regexp.MustCompile(`(?:\bapi|\bclient\(\))\.(\w+Context)\(`)
 	want := []string{"commands"}
 	files, err := os.ReadDir("bot")
 	if err != nil {

@@ -166,9 +166,9 @@ func TestAckPart(t *testing.T) {
 // toldInbox prints the id of each press that is worked.
 type toldInbox struct{ *store.Store }
 
-func (i toldInbox) Worked(ctx context.Context, id string) error {
-	defer fmt.Println(id)
-	return i.Store.Worked(ctx, id)
+func (i toldInbox) Worked(ctx context.Context, ids ...string) error {
+	defer fmt.Println(strings.Join(ids, "\n"))
+	return i.Store.Worked(ctx, ids...)
 }
 
 func runKeyturn(ctx context.Context, t *testing.T) {

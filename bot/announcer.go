@@ -10,6 +10,7 @@ import (
 
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
+	"keyturn/bot/panics"
 )
 
 const (
@@ -33,10 +34,34 @@ type announcer struct {
 	posted map[string]int64          // how far the posts of a channel are, where that could not be kept
 	cards  map[approval.ID]string    // cards that were posted, where that could not be kept
 	lost   map[approval.ID]time.Time // since when a drawing of a request's card may still arrive
+	rested map[approval.ID]time.Time // until when a card that cannot be drawn is left alone
 }
 
 func newAnnouncer() *announcer {
-	return &announcer{wake: make(chan struct{}, 1), parked: map[string]*parked{}, posted: map[string]int64{}, cards: map[approval.ID]string{}, lost: map[approval.ID]time.Time{}}
+	return &announcer{
+		wake: make(chan struct{}, 1), parked: map[string]*parked{}, posted: map[string]int64{},
+		cards: map[approval.ID]string{}, lost: map[approval.ID]time.Time{},
+		rested: map[approval.ID]time.Time{},
+	}
+}
+
+// rest leaves the card of a request alone until a time.
+func (a *announcer) rest(id approval.ID, until time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.rested[id] = until
+}
+
+// rests reports whether the card of a request is left alone.
+func (a *announcer) rests(id approval.ID, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	until, ok := a.rested[id]
+	if ok && !now.Before(until) {
+		delete(a.rested, id)
+		return false
+	}
+	return ok
 }
 
 // cardOf returns the card of a request that was posted and could not be kept.
@@ -96,7 +121,12 @@ func (b *Bot) announce(ctx context.Context) {
 			}
 			busy[channel] = true
 			workers.Go(func() {
-				b.catchUp(ctx, channel)
+				err := panics.Caught(func() error { b.catchUp(ctx, channel); return nil })
+				if err != nil {
+					b.reportPanic(err)
+					b.Log.Error().Str("channel", channel).Err(err).Msg("a channel cannot be shown")
+					sleep(ctx, parkedFor*b.Pace)
+				}
 				select {
 				case free <- channel:
 				case <-ctx.Done():
@@ -118,16 +148,21 @@ func (b *Bot) announce(ctx context.Context) {
 func (b *Bot) catchUp(ctx context.Context, channel string) {
 	for first := true; ; first = false {
 		more, err := b.show(ctx, channel)
-		code, no := refuses(err)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
-		case no:
-			b.park(ctx, channel, code)
-			sleep(ctx, parkedFor*b.Pace)
-		case err != nil:
+		}
+		switch concernOf(err) {
+		case aboutNothing:
+		case aboutPassing, aboutMessage, aboutGone, aboutToken:
 			b.Log.Warn().Str("channel", channel).Err(err).Msg("a channel is behind")
 			sleep(ctx, retryPosts*b.Pace)
+			continue
+		default:
+			b.park(ctx, channel, said(err))
+			sleep(ctx, parkedFor*b.Pace)
+			continue
+		}
+		switch {
 		case more:
 		case first:
 			sleep(ctx, retryPosts*b.Pace) // it is said to lack something, and nothing can be shown
@@ -147,27 +182,18 @@ func (b *Bot) show(ctx context.Context, channel string) (more bool, err error) {
 		return false, err
 	}
 	for _, id := range ids {
-		drawErr := b.finish(ctx, func(ctx context.Context) error { return b.draw(ctx, channel, id) })
-		if drawErr != nil { // one card must not hold up the others
-			err = errors.Join(err, fmt.Errorf("the card of %s: %w", id, drawErr))
-		}
+		// One card must not hold up the others.
+		err = errors.Join(err, b.drawOne(ctx, channel, id))
 	}
 	// What is next is only looked for when it may go: reading proves each entry.
-	if wait := b.pace.untilPost(channel); wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-changed: // cards come first
-		case <-ctx.Done():
-		}
-		return true, err
+	if !b.pace.turn(ctx, channel, postRank, changed) {
+		return true, err // cards come first
 	}
 	next, passed, nextErr := b.nextPost(ctx, channel)
 	if err = errors.Join(err, nextErr); next == nil {
+		b.pace.giveBack(channel)
 		return passed || len(ids) > 0, err
 	}
-	b.takeTurn(ctx, channel)
 	return true, errors.Join(err, b.finish(ctx, next))
 }
 
@@ -179,7 +205,29 @@ func (b *Bot) finish(ctx context.Context, one func(context.Context) error) error
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
 	defer cancel()
-	return one(ctx)
+	err := panics.Caught(func() error { return one(ctx) })
+	b.reportPanic(err)
+	return err
+}
+
+// drawOne draws the card of one request. Drawing that panics is an alarm, and is tried again
+// seldom: it would panic each time.
+func (b *Bot) drawOne(ctx context.Context, channel string, id approval.ID) error {
+	if b.announcer.rests(id, b.Now()) {
+		return nil
+	}
+	err := b.finish(ctx, func(ctx context.Context) error { return b.draw(ctx, channel, id) })
+	var p *panics.Error
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &p):
+		return fmt.Errorf("the card of %s: %w", id, err)
+	}
+	b.announcer.rest(id, b.Now().Add(lostFor))
+	b.Log.Error().Str("request_id", string(id)).Err(err).Msg("a card cannot be drawn")
+	return b.raise(ctx, "undrawn:"+string(id), audit.Alarm{What: audit.RowSetAside, Channel: channel},
+		"The card of "+string(id)+" cannot be drawn. Do not decide on what it shows; the log says why.")
 }
 
 // draw posts a request's card, or draws anew each message that shows the request.
@@ -205,7 +253,9 @@ func (b *Bot) draw(ctx context.Context, channel string, id approval.ID) error {
 		// Where the disk took nothing it was posted, and has to be drawn anew once it is kept.
 		ts, shown := b.announcer.cardOf(id), int64(0)
 		if ts == "" {
-			b.takeTurn(ctx, channel)
+			if !b.pace.turn(ctx, channel, cardRank, nil) {
+				return ctx.Err()
+			}
 			if ts, err = b.post(ctx, channel, text, blocks); err != nil {
 				return err
 			}
@@ -223,7 +273,7 @@ func (b *Bot) draw(ctx context.Context, channel string, id approval.ID) error {
 	for _, ts := range cards {
 		err := b.update(ctx, channel, ts, text, blocks)
 		switch {
-		case isGone(err):
+		case concernOf(err) == aboutGone:
 			b.Log.Info().Str("request_id", string(id)).Str("ts", ts).Err(err).Msg("a card is there no more")
 			err = b.Posts.DropCard(ctx, id, ts) // where it was the last, the next turn posts one
 		case err == nil:

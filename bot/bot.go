@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -29,9 +30,11 @@ import (
 // Inbox keeps what was received until it is worked.
 type Inbox interface {
 	Receive(ctx context.Context, id, payload string) error
-	Received(ctx context.Context) (ids []string, err error)
-	Payload(ctx context.Context, id string) (payload string, received time.Time, err error)
-	Worked(ctx context.Context, id string) error
+	// Unworked reads what is not worked yet, oldest first, until take returns false.
+	Unworked(
+		ctx context.Context, from time.Time, take func(id, payload string, received time.Time) bool,
+	) error
+	Worked(ctx context.Context, ids ...string) error
 }
 
 // Trail reads what was recorded.
@@ -90,21 +93,29 @@ type Config struct {
 // Bot is keyturn in one workspace.
 type Bot struct {
 	Config
-	api    *slack.Client
+	logins atomic.Pointer[login] // replaced as a whole; use client
 	http   *http.Client
 	socket *socket.Socket
 	people *people
 	pace   *pace
 
 	announcer *announcer
+	answers   answers
+	commands  *budget // by person
+	asks      *budget
+	shares    *budget
 
-	received chan string    // ids of the inbox, as a hint: the store knows them all
-	working  sync.WaitGroup // commands and modals that are being worked
+	arrived  chan struct{}  // holds one: the inbox has something new
+	reading  chan struct{}  // held by each command that looks at something
+	stopping chan struct{}  // closed when Run is to end
+	working  sync.WaitGroup // commands, forms and answers that are being worked
+	panicked atomic.Int64   // pieces of work that panicked
 
 	mu       sync.Mutex
-	troubled error // why presses cannot reach us; nil: they can
-	counted  int   // connections of the app that Slack counted at the last hello
-	held     int   // those of them that were ours
+	troubled error     // why presses cannot reach us; nil: they can
+	counted  int       // connections of the app that Slack counted at the last hello
+	held     int       // those of them that were ours
+	oldest   time.Time // of the rows of the inbox that are not worked; zero: there is none
 
 	judged  chan struct{} // closed at the first hello of a drill
 	refused error         // why a drill does not go on; nil: it may
@@ -120,14 +131,17 @@ func New(cfg Config) *Bot {
 		transport.DialContext, transport.Proxy = cfg.Dial, nil
 	}
 	b := &Bot{
-		Config:   cfg,
-		http:     &http.Client{Transport: transport, Timeout: 20 * time.Second},
-		received: make(chan string, 256), announcer: newAnnouncer(),
+		Config:    cfg,
+		http:      &http.Client{Transport: transport, Timeout: 20 * time.Second},
+		announcer: newAnnouncer(), answers: answers{queue: map[string][]*answer{}, last: map[string]lastSaid{}},
+		commands: newBudget(commandBudget, cfg.Now), asks: newBudget(askBudget, cfg.Now),
+		shares: newBudget(shareBudget, cfg.Now), arrived: make(chan struct{}, 1),
+		reading: make(chan struct{}, maxReading), stopping: make(chan struct{}),
 		troubled: errors.New("not connected yet"), judged: make(chan struct{}),
 	}
-	b.api = slack.New(cfg.BotToken, slack.OptionAppLevelToken(cfg.AppToken), slack.OptionAPIURL(cfg.APIURL), slack.OptionHTTPClient(b.http))
-	b.pace = &pace{every: cfg.Pace, now: cfg.Now, next: map[string]time.Time{}, held: map[string]time.Time{}}
-	b.people = &people{api: b.api, now: cfg.Now, groups: map[string]members{}}
+	b.logIn(cfg.BotToken)
+	b.pace = newPace(cfg.Pace, cfg.Now)
+	b.people = &people{api: b.client(), now: cfg.Now, groups: map[string]members{}}
 	b.socket = socket.New(socket.Config{Open: b.openSocket, Dial: cfg.Dial, AckFirst: b.acksFirst, Report: b.report})
 	return b
 }
@@ -139,9 +153,12 @@ func (b *Bot) Run(ctx context.Context) error {
 	if err := b.identify(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
+	halt := sync.OnceFunc(func() { close(b.stopping) })
+	defer context.AfterFunc(ctx, halt)()
 	var wg sync.WaitGroup
+	defer b.working.Wait() // after whatever may still answer somebody
 	defer wg.Wait()
-	defer b.working.Wait()
+	defer halt()
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
 	serving, end := context.WithCancel(ctx)
@@ -152,7 +169,7 @@ func (b *Bot) Run(ctx context.Context) error {
 			return
 		}
 		wg.Go(func() { b.checkTrail(inner) })
-		wg.Go(func() { b.workInbox(inner) })
+		wg.Go(func() { b.workInbox(inner) }) // each row is guarded by itself
 		wg.Go(func() { b.announce(inner) })
 		wg.Go(func() { b.drawAgain(inner) })
 	})
@@ -165,7 +182,7 @@ func (b *Bot) Run(ctx context.Context) error {
 // identify learns which workspace the tokens are for. It tries until Slack answers.
 func (b *Bot) identify(ctx context.Context) error {
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
-		who, err := b.api.AuthTestContext(ctx)
+		who, err := b.client().AuthTestContext(ctx)
 		switch {
 		case err == nil && (who.TeamID == "" || strings.HasPrefix(who.TeamID, "E")):
 			// Assumption: an org-wide install is told by the organisation's id in place of
@@ -198,7 +215,7 @@ func (b *Bot) checkTrail(ctx context.Context) {
 
 // openSocket asks Slack for the address of a new connection.
 func (b *Bot) openSocket(ctx context.Context) (string, error) {
-	_, url, err := b.api.StartSocketModeContext(ctx)
+	_, url, err := b.client().StartSocketModeContext(ctx)
 	if err == nil {
 		return url, nil
 	}

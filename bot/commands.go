@@ -14,6 +14,11 @@ import (
 // command works a slash command. Its answers go to the response URL, which works
 // also where the bot is not in the channel.
 func (b *Bot) command(ctx context.Context, id string, c command) {
+	if !b.commands.take(c.User) {
+		b.tell(ctx, id, c.Channel, c.User, section("You type many commands, so I left some out. "+
+			"Wait a moment, then type the one that you need."))
+		return
+	}
 	w, err := parse(c.Text, b.Names)
 	var m misread
 	if errors.As(err, &m) {
@@ -26,14 +31,44 @@ func (b *Bot) command(ctx context.Context, id string, c command) {
 			target{Tenant: w.tenant, Action: action, KID: w.kid, Reason: w.reason})
 		return
 	}
-	blocks, err := b.shown(ctx, w)
+	blocks, err := b.look(ctx, w)
 	if err != nil {
-		reference := id[:min(len(id), 8)]
-		b.Log.Error().Str("envelope_id", id).Str("reference", reference).Err(err).Msg("a command went wrong")
-		blocks = []slack.Block{section("I could not read that now. Try again in a moment; the operator finds it in the log under " + code(reference) + ".")}
+		b.Log.Error().Str("envelope_id", id).Str("reference", reference(id)).Err(err).
+			Msg("a command went wrong")
+		blocks = []slack.Block{section("I could not read that now. Try again in a moment; " +
+			"the operator finds it in the log under " + code(reference(id)) + ".")}
 	}
 	b.respond(ctx, id, c, blocks...)
 }
+
+// maxReading is how many commands look at something at once. The others wait.
+const maxReading = 16
+
+// look answers a command that only looks. It gives up when keyturn stops.
+func (b *Bot) look(ctx context.Context, w words) ([]slack.Block, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	select {
+	case b.reading <- struct{}{}:
+		defer func() { <-b.reading }()
+	case <-b.stopping:
+		return nil, errStopping
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for other commands: %w", ctx.Err())
+	}
+	looked := make(chan struct{})
+	defer close(looked)
+	go func() {
+		select {
+		case <-b.stopping:
+			cancel()
+		case <-looked:
+		}
+	}()
+	return b.shown(ctx, w)
+}
+
+var errStopping = errors.New("keyturn is stopping")
 
 // shown is what a command that only looks is answered with.
 func (b *Bot) shown(ctx context.Context, w words) ([]slack.Block, error) {
@@ -89,45 +124,76 @@ func (b *Bot) list(ctx context.Context, tenant string, share bool) ([]slack.Bloc
 	return keyBlocks(tenant, look, b.Now(), share), nil
 }
 
-// share posts the list for all to see.
+// share posts the list for all to see, after what the channel needs more.
 func (b *Bot) share(ctx context.Context, id string, i interaction, tenant string) {
+	who := received{Who: i.presser(), Channel: i.channel()}
 	if _, ok := b.Tenants[tenant]; !ok {
-		b.tell(ctx, i.channel(), i.User.ID, refusalWords(&approval.Refusal{Why: approval.UnknownTenant}, nil))
+		b.answer(ctx, id, who, &approval.Refusal{Why: approval.UnknownTenant})
 		return
 	}
 	if err := b.people.place(ctx, i.channel(), b.Channels); err != nil {
-		b.answer(ctx, id, received{Who: i.presser(), Channel: i.channel()}, err)
+		b.answer(ctx, id, who, err)
+		return
+	}
+	if !b.shares.take(i.User.ID) {
+		b.tell(ctx, id, i.channel(), i.User.ID,
+			section("You shared the keys in the last minute. Wait a moment, then press again."))
 		return
 	}
 	blocks, err := b.list(ctx, tenant, false)
 	if err == nil {
-		b.takeTurn(ctx, i.channel())
-		_, err = b.post(ctx, i.channel(), fallback(blocks), blocks)
+		if !b.pace.turn(ctx, i.channel(), restRank, b.stopping) {
+			err = errors.New("other messages of this channel came first for too long")
+		} else {
+			_, err = b.post(ctx, i.channel(), fallback(blocks), blocks)
+		}
 	}
 	if err != nil {
 		b.trip(ctx, id, i.channel(), i.User.ID, err)
 	}
 }
 
-// respond answers a command, to its asker alone.
+// respond answers a command, to its asker alone: over the response URL, which works also
+// where the bot is not in the channel.
 func (b *Bot) respond(ctx context.Context, id string, c command, blocks ...slack.Block) {
-	text, blocks := b.marked(fallback(blocks), blocks)
-	err := slack.PostWebhookCustomHTTPContext(ctx, c.ResponseURL, b.http, &slack.WebhookMessage{
-		Text: text, Blocks: &slack.Blocks{BlockSet: blocks}, ResponseType: slack.ResponseTypeEphemeral,
-	})
-	if err != nil {
-		// The error names the response URL, which is a secret: whoever has it can
-		// speak as keyturn for half an hour.
-		b.Log.Warn().Str("envelope_id", id).Str("actor", c.User).Msg("an answer to a command was not shown")
+	text, marked := b.marked(fallback(blocks), blocks)
+	direct := func(ctx context.Context) error {
+		err := slack.PostWebhookCustomHTTPContext(ctx, c.ResponseURL, b.http, &slack.WebhookMessage{
+			Text: text, Blocks: &slack.Blocks{BlockSet: marked}, ResponseType: slack.ResponseTypeEphemeral,
+		})
+		return withoutURL(err)
 	}
+	if c.ResponseURL == "" {
+		direct = nil
+	}
+	b.say(ctx, &answer{envelope: id, person: c.User, channel: c.Channel, direct: direct, blocks: blocks})
+}
+
+// withoutURL is an error of a response URL that does not name it: whoever has the URL can
+// speak as keyturn for half an hour. What Slack refuses for good keeps a code.
+func withoutURL(err error) error {
+	var limited *slack.RateLimitedError
+	var status slack.StatusCodeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &limited):
+		return limited
+	case errors.As(err, &status) && status.Code/100 == 4:
+		return slack.SlackErrorResponse{Err: "response_url_closed"}
+	case errors.As(err, &status):
+		return fmt.Errorf("the response URL answered %d", status.Code)
+	}
+	return errors.New("the response URL could not be reached")
 }
 
 // openAsk opens the asking modal: at once, with a loading view, since the trigger
 // lives for 3 s; then with what there is to fill in, or with why there is nothing.
 func (b *Bot) openAsk(ctx context.Context, id, trigger string, who presser, channel string, t target) {
-	opened, err := b.openView(ctx, trigger, loadingModal(t.Action))
+	a := act{id, who.User, channel}
+	form, err := b.openView(ctx, trigger, loadingModal(t.Action))
 	if err != nil {
-		b.trip(ctx, id, channel, who.User, fmt.Errorf("opening a modal: %w", err))
+		b.notOpened(ctx, a, err)
 		return
 	}
 	view, err := b.prepareAsk(ctx, who, channel, t)
@@ -137,13 +203,48 @@ func (b *Bot) openAsk(ctx context.Context, id, trigger string, who presser, chan
 		b.Log.Info().Str("envelope_id", id).Str("actor", who.User).Err(err).Msg("refused")
 		view = noModal(t.Action, refusalWords(no, b.cardLink(ctx)))
 	case err != nil:
-		reference := id[:min(len(id), 8)]
-		b.Log.Error().Str("envelope_id", id).Str("reference", reference).Err(err).Msg("a modal could not be filled in")
-		view = noModal(t.Action, "Auth0 could not be read, so nothing can be asked for now. Try again in a moment; the operator finds it in the log under "+code(reference)+".")
+		b.Log.Error().Str("envelope_id", id).Str("reference", reference(id)).Err(err).
+			Msg("a form could not be filled in")
+		view = noModal(t.Action, "Auth0 could not be read, so nothing can be asked for now. "+
+			"Try again in a moment; the operator finds it in the log under "+code(reference(id))+".")
 	}
-	if err := b.updateView(ctx, opened.View.ID, view); err != nil {
-		b.Log.Warn().Str("envelope_id", id).Err(fmt.Errorf("filling in a modal: %w", err)).Msg("a modal was closed, or is not shown")
+	b.fill(ctx, a, form, view, t)
+}
+
+// fill fills in a form that is open. Whoever closed it wants nothing more; where Slack does
+// not take it, the person is told, and gets back what they typed.
+func (b *Bot) fill(ctx context.Context, a act, form string, view slack.ModalViewRequest, t target) {
+	within, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	err := b.insist(within, func() error { return b.updateView(within, form, view) })
+	switch concernOf(err) {
+	case aboutNothing:
+		return
+	case aboutGone:
+		b.Log.Info().Str("envelope_id", a.envelope).Str("actor", a.user).Err(err).
+			Msg("a form was closed before it was filled in")
+		return
 	}
+	b.Log.Warn().Str("envelope_id", a.envelope).Str("actor", a.user).Err(err).
+		Msg("a form could not be shown")
+	words := "Slack did not let me fill in the form. Close it, and type the command again."
+	blocks := []slack.Block{section(words)}
+	if t.Reason != "" {
+		blocks = append(blocks, contextLine("Your words were:"), quote(t.Reason))
+	}
+	b.tell(ctx, a.envelope, a.channel, a.user, blocks...)
+}
+
+// notOpened tells a person that their form did not open.
+func (b *Bot) notOpened(ctx context.Context, a act, err error) {
+	if concernOf(err) != aboutTrigger {
+		b.trip(ctx, a.envelope, a.channel, a.user, err)
+		return
+	}
+	b.Log.Warn().Str("envelope_id", a.envelope).Str("actor", a.user).Err(err).
+		Msg("a form came too late")
+	b.tell(ctx, a.envelope, a.channel, a.user, section("Slack gave me no time to open the form, "+
+		"so nothing was asked for. Do it once more."))
 }
 
 // prepareAsk refuses what could only fail, before anything is typed.

@@ -172,8 +172,8 @@ func (c *crowd) disperse() {
 	time.Sleep(time.Minute)
 	synctest.Wait()
 	ctx := context.Background()
-	if waiting, err := c.store.Received(ctx); err != nil || len(waiting) != 0 {
-		c.t.Errorf("%d presses are in the inbox still, %v", len(waiting), err)
+	if waiting := c.unworked(); len(waiting) != 0 {
+		c.t.Errorf("%d presses are in the inbox still", len(waiting))
 	}
 	entries, err := c.store.Entries(ctx, 0, 1_000_000)
 	if err != nil {
@@ -187,13 +187,16 @@ func (c *crowd) disperse() {
 		case audit.Denied, audit.Cancelled, audit.Approved:
 			ends[e.Request]++
 		case audit.Refused:
-			refused[e.Actor.User]++
+			refused[e.Actor.User] += max(1, e.Press.Times)
 		}
 	}
 	for user, owed := range c.answers {
-		most := owed + c.underway[user]
-		if got := len(c.slack.Ephemerals(user, room)); got < owed || got > most {
-			c.t.Errorf("%s was answered %d times, want %d and up to %d more", user, got, owed, most-owed)
+		most, least := owed+c.underway[user], owed
+		if user == "UDAVE" || user == "UBERT" {
+			least = min(1, owed) // who presses the same again and again is told once
+		}
+		if got := len(c.slack.Ephemerals(user, room)); got < least || got > most {
+			c.t.Errorf("%s was answered %d times, want %d to %d", user, got, least, most)
 		}
 		if n := refused[user]; (user == "UDAVE" || user == "UBERT") && (n < owed || n > most) {
 			c.t.Errorf("%d presses of %s were refused, want %d and up to %d more", n, user, owed, most-owed)

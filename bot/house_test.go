@@ -44,6 +44,7 @@ type house struct {
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // to Slack
 	mention bool
 	drill   bool
+	wrap    func(bot.Inbox) bot.Inbox // nil: the store is the inbox
 }
 
 // syncBuffer is a log that is read while it is written.
@@ -148,6 +149,10 @@ func (h *house) build() *approval.Carrier {
 		writers[name] = writer
 	}
 	log := zerolog.New(h.log)
+	var inbox bot.Inbox = h.store
+	if h.wrap != nil {
+		inbox = h.wrap(inbox)
+	}
 	carrier := &approval.Carrier{
 		Store: h.store, Tenants: tenants, Writers: writers, Owner: "test", Version: "test", Now: time.Now, Timing: approval.DefaultTiming(),
 		Report: func(id approval.ID, err error) { log.Warn().Err(err).Msg("delayed") },
@@ -155,7 +160,7 @@ func (h *house) build() *approval.Carrier {
 	h.bot = bot.New(bot.Config{
 		APIURL: "http://slack.test/api/", AppToken: "xapp-1-A0KEYTURN-1-sim", BotToken: "xoxb-sim", Dial: h.dial,
 		Desk:   approval.NewDesk(h.store, h.policy, tenants, 30*time.Minute, "test", time.Now),
-		Policy: h.policy, Tenants: tenants, Names: h.names, Inbox: h.store, Trail: h.store, Posts: h.store,
+		Policy: h.policy, Tenants: tenants, Names: h.names, Inbox: inbox, Trail: h.store, Posts: h.store,
 		Channels: h.places, AuditChannel: trail, Mention: h.mention, Drill: h.drill, Log: log, Now: time.Now,
 	})
 	if err := h.bot.BeginPosts(context.Background()); err != nil {
@@ -303,6 +308,19 @@ func (h *house) writes() int {
 		}
 	}
 	return n
+}
+
+// unworked are the ids of the inbox that are not worked.
+func (h *house) unworked() (ids []string) {
+	h.t.Helper()
+	err := h.store.Unworked(context.Background(), time.Time{}, func(id, _ string, _ time.Time) bool {
+		ids = append(ids, id)
+		return true
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return ids
 }
 
 func wantIn(t *testing.T, what, got string, wants ...string) {

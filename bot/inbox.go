@@ -1,229 +1,315 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"time"
 
-	"github.com/slack-go/slack"
+	"golang.org/x/time/rate"
 
 	"keyturn/bot/approval"
+	"keyturn/bot/panics"
 )
 
-// workInbox works what was received, each on its own, until ctx ends. What a
-// process before us received and did not work is found again at the start.
+// This file works what was received. A row of the inbox stays until its move is made or
+// refused, and recorded; then it is marked. What fails in passing is tried again, and a row
+// that cannot be worked at all is set aside with an alarm. The person is told beside it
+// (answers.go): an answer that Slack does not take holds no row.
+//
+// One goroutine, workInbox, knows all rows that are not at their end, and decides what is
+// worked next. Each of the others works one press (moves.go) and reports what came of it.
+// If we die, the next start reads the rows anew. Working one twice is harmless: each move
+// has a cause that the trail takes once.
+
+const (
+	maxAtWork  = 24               // presses worked at once
+	maxOthers  = 8                // those of them that are not of people who may decide
+	maxKnown   = 5000             // rows in memory; the rest wait on the disk
+	readEvery  = 5 * time.Second  // for whatever woke nobody
+	firstRetry = time.Second      // after a failure; it doubles
+	lastRetry  = 15 * time.Second // up to this
+	markWithin = 5 * time.Second  // for the mark alone, whatever the move took
+	spacing    = 2 * time.Second  // before the same press is judged again after a refusal
+)
+
+// row is a row of the inbox, and how far it is.
+type row struct {
+	id       string
+	received time.Time
+	act      received
+	broken   error // why it cannot be read; nil: it can
+
+	due    time.Time // it is not worked before
+	tries  int       // that failed
+	kept   bool      // the person knows that it is kept for later
+	worked bool      // only the mark is missing
+	held   bool      // refused like others before it, and counted with them
+	atWork bool
+}
+
+// group names what is one press, made again and again: it is judged once for all.
+func (r *row) group() string {
+	if r.act.Verb == "" || r.worked {
+		return r.id
+	}
+	return fmt.Sprint(r.act.Who.User, " ", r.act.Verb, " ", r.act.Request, " ", r.act.Channel)
+}
+
+// result is what came of working the rows of a group. The zero result: they are worked and
+// marked.
+type result struct {
+	rows     []*row
+	again    time.Time         // when to try once more
+	refused  *approval.Refusal // recorded at once
+	held     *approval.Refusal // to be recorded with a count
+	press    approval.Press    // that was refused or held
+	unmarked bool              // worked, and the mark was not kept
+}
+
+// inboxWork is what workInbox knows. Nobody else touches it.
+type inboxWork struct {
+	*Bot
+	rows    map[string]*row
+	newest  time.Time              // of the rows that were read
+	full    time.Time              // when all unworked rows were last read
+	groups  map[string]bool        // that are at work; true: of somebody who may decide
+	refused map[string]*refusedLot // by group
+	often   *budget                // by person: pressing again what was refused
+	others  *rate.Limiter          // of presses that were refused before, by anybody
+	results chan result
+}
+
+func newInboxWork(b *Bot) *inboxWork {
+	return &inboxWork{
+		Bot: b, rows: map[string]*row{}, groups: map[string]bool{},
+		refused: map[string]*refusedLot{}, often: newBudget(againBudget, b.Now),
+		// Slack takes a hundred users.info a minute: two thirds stay for who may decide.
+		others: rate.NewLimiter(rate.Every(2*time.Second), 10), results: make(chan result),
+	}
+}
+
+// workInbox works what was received until ctx ends. What a process before us received and
+// did not work is found at the start.
 func (b *Bot) workInbox(ctx context.Context) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	started := map[string]bool{} // one of each; a few bytes a press
-	for ctx.Err() == nil {
-		ids, err := b.Inbox.Received(ctx)
-		if err != nil && ctx.Err() == nil {
-			b.Log.Error().Err(err).Msg("the inbox cannot be read")
-		}
-		for _, id := range ids {
-			if started[id] {
-				continue
-			}
-			started[id] = true
-			wg.Go(func() {
-				work, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
-				defer cancel()
-				b.workReceived(work, id)
-			})
-		}
+	w := newInboxWork(b)
+	for w.read(ctx); ctx.Err() == nil; {
+		w.start(ctx)
 		select {
-		case <-b.received:
-		case <-time.After(5 * time.Second): // whatever woke nobody
+		case <-b.arrived:
+			w.read(ctx)
+		case r := <-w.results:
+			w.settle(r)
+		case <-time.After(w.pause()):
+			if w.Now().Sub(w.full).Abs() >= readEvery {
+				w.read(ctx) // whatever woke nobody
+			}
 		case <-ctx.Done():
 		}
 	}
+	for len(w.groups) > 0 {
+		w.settle(<-w.results)
+	}
+	w.recordAll(context.WithoutCancel(ctx))
 }
 
-// workReceived works one row of the inbox and marks it. If we die before the mark,
-// it is worked again, and the cause of each move makes that harmless.
-func (b *Bot) workReceived(ctx context.Context, id string) {
-	payload, at, err := b.Inbox.Payload(ctx, id)
-	if err != nil {
-		b.Log.Error().Str("envelope_id", id).Err(err).Msg("the inbox cannot be read")
-		return
+// read takes in what is new. What is known is passed over: no row holds up a later one.
+func (w *inboxWork) read(ctx context.Context) {
+	from := w.newest
+	all := w.Now().Sub(w.full).Abs() >= readEvery // also where the clock was set
+	if all {
+		from = time.Time{}
 	}
-	var r received
-	err = json.Unmarshal([]byte(payload), &r)
-	switch {
-	case err != nil:
-		b.Log.Error().Str("envelope_id", id).Err(err).Msg("what was received is not ours")
-	case r.Verb != "":
-		b.workPress(ctx, id, r, at)
-	case r.Ask != nil:
-		b.workAsk(ctx, id, r)
-	case r.Explain != "":
-		b.workExplain(ctx, id, r)
-	}
-	if err := b.Inbox.Worked(ctx, id); err != nil {
-		b.Log.Error().Str("envelope_id", id).Err(err).Msg("what was worked cannot be marked")
-	}
-}
-
-func (b *Bot) workPress(ctx context.Context, id string, r received, at time.Time) {
-	p := approval.Press{Request: r.Request, Verb: r.Verb, Received: at, Cause: id}
-	b.adopt(ctx, r, false) // before the move: its line belongs in the thread of the card that was pressed
-	now, again, err := b.decide(ctx, r, &p)
-	var no *approval.Refusal
-	if errors.As(err, &no) {
-		if err := b.Desk.Refuse(ctx, p, no.Why); err != nil {
-			b.Log.Error().Str("envelope_id", id).Err(err).Msg("a refused press is not in the trail")
+	err := w.Inbox.Unworked(ctx, from, func(id, payload string, received time.Time) bool {
+		if w.rows[id] == nil {
+			r := &row{id: id, received: received}
+			r.broken = json.Unmarshal([]byte(payload), &r.act)
+			w.rows[id] = r
 		}
-	}
-	if no != nil && (no.Why == approval.Over || no.Why == approval.PastExpiry) {
-		b.adopt(ctx, r, true)
-	}
-	if err != nil {
-		b.answer(ctx, id, r, err)
-		return
-	}
-	b.Log.Info().Str("envelope_id", id).Str("request_id", string(r.Request)).Str("actor", r.Who.User).
-		Str("verb", string(r.Verb)).Bool("again", again).Msg("pressed")
-	words := section(pressWords(r.Verb, again, now))
-	if again || r.Verb != approval.Deny && r.Verb != approval.Cancel {
-		b.tellBlocks(ctx, r.Channel, r.Who.User, words)
-		return
-	}
-	b.tellBlocks(ctx, r.Channel, r.Who.User, words, slack.NewActionBlock("explain",
-		slack.NewButtonBlockElement(actExplain, string(r.Request), plain("Say why…", 75))))
-}
-
-// decide establishes who pressed and where, in 3 s at most, and makes their move.
-func (b *Bot) decide(ctx context.Context, r received, p *approval.Press) (now approval.Request, again bool, err error) {
-	judging, cancel := context.WithTimeout(ctx, judgeTimeout)
-	defer cancel()
-	if p.Person, err = b.people.judge(judging, r.Who, b.rightsFor(judging, r)...); err != nil {
-		return now, false, err
-	}
-	if err := b.people.place(judging, r.Channel, b.Channels); errors.As(err, &p.Where) {
-		b.Log.Debug().Str("actor", r.Who.User).Str("channel", r.Channel).Err(err).Msg("pressed where nothing may be approved")
-	}
-	return b.Desk.Press(ctx, *p)
-}
-
-// rightsFor returns the lists of users and user groups that a press depends on.
-func (b *Bot) rightsFor(ctx context.Context, r received) [][]string {
-	req, err := b.Trail.Request(ctx, r.Request)
-	if err != nil {
-		return nil // the desk says what is wrong with it
-	}
-	switch r.Verb {
-	case approval.Cancel:
-		return nil // the requester's, whatever groups there are
-	case approval.TookEffect, approval.DidNot:
-		return [][]string{b.Policy.Requesters, b.Policy.ApproversOf(req.Tenant)}
-	}
-	return [][]string{b.Policy.ApproversOf(req.Tenant)}
-}
-
-func (b *Bot) workAsk(ctx context.Context, id string, r received) {
-	a := r.Ask
-	person, approvers, err := b.mayAsk(ctx, r.Who, a.Channel, a.Tenant)
-	if err != nil {
-		b.answer(ctx, id, r, err)
-		return
-	}
-	req, err := b.Desk.Ask(ctx, approval.Ask{
-		Cause: a.Cause, Person: person, Tenant: a.Tenant, Action: a.Action, KID: a.KID, Shown: a.Shown,
-		Reason: a.Reason, Link: a.Link, Prepared: a.Prepared, Channel: a.Channel, Approvers: approvers,
+		if received.After(w.newest) {
+			w.newest = received
+		}
+		return len(w.rows) < maxKnown
 	})
-	if err != nil {
-		b.answer(ctx, id, r, err)
-		return
+	switch {
+	case err != nil && ctx.Err() == nil:
+		w.Log.Error().Err(err).Msg("the inbox cannot be read")
+	case err == nil && all:
+		w.full = w.Now()
 	}
-	b.Log.Info().Str("envelope_id", id).Str("request_id", string(req.ID)).Str("actor", r.Who.User).Str("kid", req.KID).Msg("asked")
+	w.noteOldest()
 }
 
-func (b *Bot) workExplain(ctx context.Context, id string, r received) {
-	person, err := b.people.judge(ctx, r.Who, nil)
-	if err == nil {
-		_, err = b.Desk.Explain(ctx, r.Request, person, r.Explain)
-	}
-	if err != nil {
-		b.answer(ctx, id, r, err)
-		return
-	}
-	b.tell(ctx, r.Channel, r.Who.User, "Your words are in the trail and in the thread of the card.")
-}
-
-// answer tells the person of an error: a refusal in its words, anything else with a
-// reference for the operator.
-func (b *Bot) answer(ctx context.Context, id string, r received, err error) {
-	var no *approval.Refusal
-	if !errors.As(err, &no) {
-		b.trip(ctx, id, r.Channel, r.Who.User, err)
-		return
-	}
-	b.Log.Info().Str("envelope_id", id).Str("request_id", string(r.Request)).Str("actor", r.Who.User).Err(err).Msg("refused")
-	blocks := []slack.Block{section(refusalWords(no, b.cardLink(ctx)))}
-	if no.Look != nil && r.Ask != nil {
-		blocks = append(blocks, keyBlocks(r.Ask.Tenant, no.Look, b.Now(), false)...)
-	}
-	if r.Ask != nil { // what was typed is not lost
-		blocks = append(blocks, contextLine("Your reason was:"), quote(r.Ask.Reason))
-	}
-	b.tellBlocks(ctx, r.Channel, r.Who.User, blocks...)
-}
-
-// trip logs what went wrong and tells the person under which reference.
-func (b *Bot) trip(ctx context.Context, id, channel, user string, err error) {
-	reference := id[:min(len(id), 8)]
-	b.Log.Error().Str("envelope_id", id).Str("reference", reference).Str("actor", user).Err(err).Msg("work went wrong")
-	b.tell(ctx, channel, user, troubleWords(reference))
-}
-
-func (b *Bot) tell(ctx context.Context, channel, user, words string) {
-	b.tellBlocks(ctx, channel, user, section(words))
-}
-
-// tellBlocks shows something to one person: where they are, or, where Slack does not
-// take that, in the conversation that they have with keyturn. It tries until ctx ends.
-// Slack does not promise to show it, so it is never the only place of a decision: the
-// card is.
-func (b *Bot) tellBlocks(ctx context.Context, channel, user string, blocks ...slack.Block) {
-	text := fallback(blocks)
-	here := func() error {
-		return b.call(ctx, methodEphemeral, func() error {
-			_, err := b.api.PostEphemeralContext(ctx, channel, user, b.content(text, blocks)...)
-			return err
-		})
-	}
-	apart := func() error {
-		_, err := b.post(ctx, user, text, blocks)
-		return err
-	}
-	var err error
-	if channel != "" {
-		err = b.insist(ctx, here)
-	}
-	if channel == "" || said(err) != "" {
-		err = b.insist(ctx, apart)
-	}
-	if err != nil {
-		b.Log.Warn().Str("actor", user).Str("channel", channel).Err(fmt.Errorf("answering: %w", err)).Msg("an answer was not shown")
-	}
-}
-
-// fallback is the text of a message whose blocks cannot be shown, as in a
-// notification: that of the first block.
-func fallback(blocks []slack.Block) string {
-	if len(blocks) > 0 {
-		switch first := blocks[0].(type) {
-		case *slack.SectionBlock:
-			if first.Text != nil && first.Text.Type == slack.MarkdownType {
-				return first.Text.Text
-			}
-		case *slack.HeaderBlock:
-			return escape(first.Text.Text)
+// noteOldest keeps since when the oldest row waits, for Ready.
+func (w *inboxWork) noteOldest() {
+	var oldest time.Time
+	for _, r := range w.rows {
+		if !r.held && (oldest.IsZero() || r.received.Before(oldest)) {
+			oldest = r.received
 		}
 	}
-	return "keyturn"
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.oldest = oldest
+}
+
+// start begins to work what is due: first of those who may decide, then the oldest.
+func (w *inboxWork) start(ctx context.Context) {
+	w.recordDue(ctx)
+	for _, rows := range w.due() {
+		group, first := rows[0].group(), w.comesFirst(rows[0])
+		others := 0
+		for _, first := range w.groups {
+			if !first {
+				others++
+			}
+		}
+		if len(w.groups) >= maxAtWork || !first && others >= maxOthers {
+			continue
+		}
+		lot := w.refused[group]
+		if lot != nil && !first && !w.others.AllowN(w.Now(), 1) {
+			continue
+		}
+		w.begin(ctx, group, rows, lot != nil)
+	}
+}
+
+// due returns the rows that may be worked now, by group, in the order of their turn.
+func (w *inboxWork) due() [][]*row {
+	now, byGroup := w.Now(), map[string][]*row{}
+	for _, r := range w.rows {
+		group := r.group()
+		_, atWork := w.groups[group]
+		lot := w.refused[group]
+		if atWork || r.held || r.due.After(now) || lot != nil && lot.last.Add(spacing).After(now) {
+			continue
+		}
+		byGroup[group] = append(byGroup[group], r)
+	}
+	var out [][]*row
+	for _, rows := range byGroup {
+		slices.SortFunc(rows, func(a, b *row) int { return a.received.Compare(b.received) })
+		out = append(out, rows)
+	}
+	slices.SortFunc(out, func(a, b []*row) int {
+		x, y := a[0], b[0]
+		if first := w.comesFirst(x); first != w.comesFirst(y) {
+			if first {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(x.received.Compare(y.received), cmp.Compare(x.id, y.id))
+	})
+	return out
+}
+
+// comesFirst reports whether a row is of somebody who may decide, as far as is known
+// without asking. It decides who is asked about first, and never who counts.
+func (w *inboxWork) comesFirst(r *row) bool {
+	return r.act.Verb == "" || w.people.mayDecide(r.act.Who.User, w.Policy)
+}
+
+// begin works the rows of one group. again says that the same was refused a moment ago.
+func (w *inboxWork) begin(ctx context.Context, group string, rows []*row, again bool) {
+	verb := rows[0].act.Verb
+	often := again && verb != approval.Deny && verb != approval.Cancel && !rows[0].worked &&
+		!w.often.take(rows[0].act.Who.User)
+	w.groups[group] = w.comesFirst(rows[0])
+	for _, r := range rows {
+		r.atWork = true
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
+		defer cancel()
+		var got result
+		err := panics.Caught(func() error { got = w.work(ctx, rows, again, often); return nil })
+		if err != nil {
+			err = panics.Caught(func() error { got = w.setAside(ctx, rows, err); return nil })
+		}
+		if err != nil { // even that
+			w.Log.Error().Str("envelope_id", rows[0].id).Err(err).Msg("a row cannot be set aside")
+			got = result{again: w.Now().Add(lastRetry)}
+		}
+		got.rows = rows
+		w.results <- got
+	}()
+}
+
+// settle takes note of what came of rows. They are let go here alone, after a read that
+// may have seen them unmarked.
+func (w *inboxWork) settle(got result) {
+	group := got.rows[0].group()
+	delete(w.groups, group)
+	w.noteRefused(group, got)
+	for _, r := range got.rows {
+		r.atWork = false
+		switch {
+		case got.held != nil:
+			r.held = true
+		case !got.again.IsZero():
+			r.due = got.again
+			r.tries++
+		case got.unmarked:
+			r.worked, r.due = true, w.Now().Add(firstRetry)
+		default:
+			delete(w.rows, r.id)
+		}
+	}
+}
+
+// pause is how long there is nothing to do.
+func (w *inboxWork) pause() time.Duration {
+	next := w.Now().Add(readEvery)
+	sooner := func(at time.Time) {
+		if at.Before(next) {
+			next = at
+		}
+	}
+	for _, r := range w.rows {
+		if lot := w.refused[r.group()]; lot != nil {
+			sooner(lot.since.Add(countFor))
+			if !r.held {
+				sooner(lot.last.Add(spacing))
+			}
+		}
+		if !r.atWork && !r.held && r.due.After(w.Now()) {
+			sooner(r.due)
+		}
+	}
+	return max(next.Sub(w.Now()), 100*time.Millisecond)
+}
+
+// until is when a row that cannot be worked is given up. An approval is for its moment;
+// whoever denies or cancels harms nobody by being late.
+func (r *row) until() time.Time {
+	switch r.act.Verb {
+	case approval.Deny, approval.Cancel:
+		return r.received.Add(30 * time.Minute)
+	}
+	return r.received.Add(approval.StaleAfter)
+}
+
+// retry is when a row is tried again that failed just now.
+func (w *inboxWork) retry(r *row) time.Time {
+	return w.Now().Add(min(lastRetry, firstRetry<<min(r.tries, 4)))
+}
+
+// mark marks rows as worked, with a time of its own, whatever the work took.
+func (w *inboxWork) mark(ctx context.Context, rows []*row) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markWithin)
+	defer cancel()
+	for part := range slices.Chunk(rows, 500) { // a statement takes so many, and more
+		var ids []string
+		for _, r := range part {
+			ids = append(ids, r.id)
+		}
+		if err := w.Inbox.Worked(ctx, ids...); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"keyturn/bot/approval"
 	"keyturn/bot/audit"
 )
 
@@ -18,7 +19,7 @@ import (
 
 type parked struct {
 	code string          // Slack's word for it
-	told map[string]bool // the channels that know
+	told map[string]bool // the channels that know, and the requests whose requester does
 }
 
 // park parks a channel.
@@ -41,7 +42,43 @@ func (b *Bot) park(ctx context.Context, channel, code string) {
 			b.Log.Error().Str("channel", channel).Err(err).Msg("the alarm of a channel is not in the trail")
 		}
 	}
+	b.tellRequesters(ctx, channel, code)
 	b.announcer.nudge()
+}
+
+// tellRequesters tells whoever asked for something in a parked channel that their card
+// cannot be shown there: the form closed, and else they would hear nothing.
+func (b *Bot) tellRequesters(ctx context.Context, channel, code string) {
+	open, err := b.Trail.OpenRequests(ctx)
+	if err != nil {
+		b.Log.Error().Str("channel", channel).Err(err).Msg("the open requests cannot be read")
+		return
+	}
+	for _, r := range open {
+		if r.Channel != channel || r.State != approval.Pending {
+			continue
+		}
+		if cards, err := b.Posts.Cards(ctx, r.ID); err != nil || len(cards) > 0 {
+			continue
+		}
+		b.announcer.mu.Lock()
+		p := b.announcer.parked[channel]
+		first := p != nil && !p.told[string(r.ID)]
+		if first {
+			p.told[string(r.ID)] = true
+		}
+		b.announcer.mu.Unlock()
+		if first {
+			b.tell(ctx, string(r.ID), "", r.Requester.User, section(cardlessWords(r, code)))
+		}
+	}
+}
+
+// cardlessWords tells a requester that their card cannot be shown.
+func cardlessWords(r approval.Request, why string) string {
+	return "Your request " + code(string(r.ID)) + " is kept, but I cannot show its card in <#" +
+		escape(r.Channel) + ">: Slack says " + code(why) + ". " + adviceFor(why) +
+		" Until then `/signing-keys requests` has its buttons, in any channel that I am in."
 }
 
 // raise notes an alarm, once for each cause; its post follows like that of any entry.
@@ -121,5 +158,5 @@ func parkedWords(channel, why string, isAudit bool) string {
 	} else {
 		words += "Cards there are not up to date; /signing-keys requests shows what is open. "
 	}
-	return words + "Invite me there, or unarchive it."
+	return words + adviceFor(why)
 }

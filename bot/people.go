@@ -60,7 +60,7 @@ func (pp *people) judge(ctx context.Context, p presser, rights ...[]string) (app
 	}
 	u, err := pp.api.GetUserInfoContext(ctx, p.User)
 	if err != nil {
-		return person, unestablished(err)
+		return person, notYet(err)
 	}
 	if u.ID != p.User {
 		return person, unestablished(errors.New("another user was described"))
@@ -87,7 +87,7 @@ func (pp *people) judge(ctx context.Context, p presser, rights ...[]string) (app
 		}
 	}
 	if unread != nil && len(person.Groups) == 0 {
-		return person, unestablished(unread) // the group that could not be read may be the one
+		return person, notYet(unread) // the group that could not be read may be the one
 	}
 	return person, nil
 }
@@ -100,6 +100,51 @@ type notEstablished struct {
 
 func (e *notEstablished) Error() string { return "establishing who pressed: " + e.err.Error() }
 func (e *notEstablished) Unwrap() error { return e.Refusal }
+
+// later says that Slack could not be asked just now: the press is kept, and judged again.
+type later struct {
+	until time.Time // not before; zero: in a moment
+	err   error
+}
+
+func (e *later) Error() string { return "establishing who pressed, for now: " + e.err.Error() }
+func (e *later) Unwrap() error { return e.err }
+
+func isLater(err error) bool {
+	var e *later
+	return errors.As(err, &e)
+}
+
+// named is somebody as the payload names them, whom nobody asked Slack about.
+func (pp *people) named(p presser) audit.Actor {
+	return audit.Actor{Enterprise: pp.install.Enterprise, Team: pp.install.Team, User: p.User}
+}
+
+// mayDecide reports whether somebody is in a list of the policy, as far as is known.
+func (pp *people) mayDecide(user string, policy approval.Policy) bool {
+	lists := [][]string{policy.Approvers, policy.Requesters}
+	for _, own := range policy.ByTenant {
+		lists = append(lists, own)
+	}
+	pp.mu.Lock()
+	defer pp.mu.Unlock()
+	for _, ids := range lists {
+		for _, id := range ids {
+			if id == user || slices.Contains(pp.groups[id].ids, user) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// notYet is unestablished, or *later where the same question may be answered in a moment.
+func notYet(err error) error {
+	if concernOf(err) == aboutPassing {
+		return &later{err: err}
+	}
+	return unestablished(err)
+}
 
 func unestablished(err error) error {
 	return &notEstablished{&approval.Refusal{Why: approval.NotEstablished}, err}
@@ -141,7 +186,7 @@ func (pp *people) resolve(ctx context.Context, ids []string) ([]string, error) {
 		}
 		in, err := pp.membersOf(ctx, id)
 		if err != nil {
-			return nil, unestablished(err)
+			return nil, notYet(err)
 		}
 		out = append(out, in...)
 	}
@@ -185,7 +230,7 @@ func (pp *people) place(ctx context.Context, channel string, allowed []string) e
 	case said(err) == "channel_not_found":
 		return &approval.Refusal{Why: approval.BotNotInChannel} // a private channel that does not show itself
 	case err != nil:
-		return unestablished(fmt.Errorf("reading channel %s: %w", channel, err))
+		return notYet(fmt.Errorf("reading channel %s: %w", channel, err))
 	case c.IsIM, c.IsMpIM:
 		return &approval.Refusal{Why: approval.DirectMessage}
 	case c.IsExtShared, c.IsPendingExtShared:

@@ -292,6 +292,9 @@ func (m move) play(t *testing.T, at shape, people []somebody) {
 				t.Fatalf("%s: %+v, %v", s.user, out, err)
 			}
 			time.Sleep(5 * time.Second) // as long as Slack is asked who that is
+			if want == approval.NotEstablished && at.fault != nil {
+				time.Sleep(approval.StaleAfter) // as long as it is asked again
+			}
 			h.rest()
 			after := h.trail()[len(before):]
 			if want == "" {

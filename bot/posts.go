@@ -9,6 +9,7 @@ import (
 
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
+	"keyturn/bot/panics"
 )
 
 // This file posts what follows the trail, one entry after the other: the lines in the
@@ -74,7 +75,7 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 				return nil, passed, err
 			}
 			if len(posts) > 0 {
-				return func(ctx context.Context) error { return b.postAll(ctx, channel, e.Seq, posts) }, passed, nil
+				return func(ctx context.Context) error { return b.postOrSkip(ctx, channel, e, posts) }, passed, nil
 			}
 		}
 		if err := b.Posts.SetPosted(ctx, channel, seq); err != nil {
@@ -94,6 +95,30 @@ func (b *Bot) passForged(ctx context.Context, channel string, seq int64) error {
 		return err
 	}
 	return b.Posts.SetPosted(ctx, channel, seq)
+}
+
+// postOrSkip posts an entry. One that cannot be drawn, or that Slack takes in no shape, is
+// left out with an alarm: what comes later must still reach people.
+func (b *Bot) postOrSkip(
+	ctx context.Context, channel string, e audit.Entry, posts []func(context.Context) error,
+) error {
+	err := panics.Caught(func() error { return b.postAll(ctx, channel, e.Seq, posts) })
+	var p *panics.Error
+	if !errors.As(err, &p) && concernOf(err) != aboutMessage {
+		return err
+	}
+	b.reportPanic(err)
+	b.Log.Error().Int64("entry", e.Seq).Str("channel", channel).Err(err).Msg("an entry cannot be posted")
+	if e.Kind != audit.Alarmed {
+		note := fmt.Sprintf("Entry #%d cannot be posted in %s, so it is left out there. "+
+			"It is in the trail: keyturn audit shows it. The log says why.", e.Seq, channel)
+		cause := fmt.Sprintf("unposted:%s:%d", channel, e.Seq)
+		if err := b.raise(ctx, cause, audit.Alarm{What: audit.PostSkipped, Entry: e.Seq}, note); err != nil {
+			return err
+		}
+	}
+	b.announcer.setPosted(channel, e.Seq)
+	return b.Posts.SetPosted(ctx, channel, e.Seq)
 }
 
 // postsOf returns what an entry is posted with in a channel: in the audit channel, in
@@ -128,8 +153,8 @@ func (b *Bot) postsOf(ctx context.Context, channel string, e audit.Entry) (posts
 // than one thing.
 func (b *Bot) postAll(ctx context.Context, channel string, seq int64, posts []func(context.Context) error) error {
 	for i, post := range posts {
-		if i > 0 {
-			b.takeTurn(ctx, channel)
+		if i > 0 && !b.pace.turn(ctx, channel, postRank, nil) {
+			return ctx.Err()
 		}
 		if err := post(ctx); err != nil {
 			return err
@@ -168,8 +193,13 @@ func (b *Bot) addLine(ctx context.Context, r approval.Request, e audit.Entry) er
 		return errors.New("there is no card to thread it to yet")
 	}
 	_, err = b.post(ctx, r.Channel, words, blocks, append(more, slack.MsgOptionTS(cards[0]))...)
-	if isGone(err) { // the next try has another card
-		err = errors.Join(err, b.Posts.DropCard(ctx, r.ID, cards[0]))
+	switch concernOf(err) {
+	case aboutGone: // the next try has another card
+		return errors.Join(err, b.Posts.DropCard(ctx, r.ID, cards[0]))
+	case aboutThread, aboutOther: // this line alone: its entry is in the trail, and posted there
+		b.Log.Warn().Str("request_id", string(r.ID)).Int64("entry", e.Seq).Err(err).
+			Msg("a line is left out of a thread")
+		return nil
 	}
 	return err
 }
@@ -243,7 +273,7 @@ func (b *Bot) postRefused(ctx context.Context, e audit.Entry) error {
 	if ts != "" {
 		err = b.update(ctx, b.AuditChannel, ts, text, blocks)
 	}
-	if ts == "" || isGone(err) {
+	if ts == "" || concernOf(err) == aboutGone {
 		ts, err = b.post(ctx, b.AuditChannel, text, blocks)
 	}
 	if err != nil {

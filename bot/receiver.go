@@ -3,12 +3,14 @@ package bot
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/slack-go/slack"
 
 	"keyturn/bot/approval"
+	"keyturn/bot/panics"
 	"keyturn/bot/socket"
 )
 
@@ -30,13 +32,11 @@ func (b *Bot) receive(ctx context.Context, e socket.Envelope) (ack any, err erro
 		if err := json.Unmarshal(e.Payload, &c); err != nil {
 			log.Error().Err(err).Msg("a command that cannot be read")
 			// What is of another type does not keep the response URL from being read.
-			b.start(ctx, e.ID, func(ctx context.Context) {
-				b.respond(ctx, e.ID, c, section("I could not read this command."))
-			})
+			b.respond(ctx, e.ID, c, section("I could not read this command."))
 			return nil, nil
 		}
 		log.Info().Str("actor", c.User).Str("channel", c.Channel).Msg("command")
-		b.start(ctx, e.ID, func(ctx context.Context) { b.command(ctx, e.ID, c) })
+		b.start(ctx, act{e.ID, c.User, c.Channel}, func(ctx context.Context) { b.command(ctx, e.ID, c) })
 		return nil, nil
 	case "interactive":
 		var i interaction
@@ -55,59 +55,73 @@ func (b *Bot) receive(ctx context.Context, e socket.Envelope) (ack any, err erro
 	return nil, nil
 }
 
+// act is what somebody did, as far as the log and an answer need to know.
+type act struct{ envelope, user, channel string }
+
 // start works a thing beside the ack, with a time of its own: being stopped lets it
-// finish.
-func (b *Bot) start(ctx context.Context, id string, work func(context.Context)) {
+// finish. If it panics, the person is told.
+func (b *Bot) start(ctx context.Context, a act, work func(context.Context)) {
 	b.working.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
 		defer cancel()
-		defer func() {
-			if r := recover(); r != nil {
-				b.Log.Error().Str("envelope_id", id).Interface("panic", r).Msg("work panicked")
-			}
-		}()
-		work(ctx)
+		if err := panics.Caught(func() error { work(ctx); return nil }); err != nil {
+			b.reportPanic(err)
+			b.trip(ctx, a.envelope, a.channel, a.user, err)
+		}
 	})
+}
+
+// reportPanic counts a panic, for the metrics.
+func (b *Bot) reportPanic(err error) {
+	var p *panics.Error
+	if errors.As(err, &p) {
+		b.panicked.Add(1)
+	}
 }
 
 // receivePress keeps a press on a request, or starts what another button opens. An
 // error leaves the press unacknowledged: Slack then shows its warning.
 func (b *Bot) receivePress(ctx context.Context, envelope string, i interaction) error {
+	a := act{envelope, i.User.ID, i.channel()}
 	if id, verb, ok := i.press(); ok {
-		err := b.keep(ctx, envelope, received{Who: i.presser(), Channel: i.channel(), Request: id, Verb: verb, Message: i.card()})
+		err := b.keep(ctx, envelope, received{
+			Who: i.presser(), Channel: i.channel(), Request: id, Verb: verb, Message: i.card(),
+		})
 		if err != nil {
-			b.start(ctx, envelope, func(ctx context.Context) {
-				b.tell(ctx, i.channel(), i.User.ID, "Your press could not be kept, so it did *not* count, and no change is made. Press again in a moment; if it stays so, tell the operator that the trail cannot be written.")
-			})
+			b.tell(ctx, envelope, a.channel, a.user, section("Your press could not be kept, "+
+				"so it did *not* count, and no change is made. Press again in a moment; "+
+				"if it stays so, tell the operator that the trail cannot be written."))
 		}
 		return err
 	}
 	if len(i.Actions) != 1 {
 		return fmt.Errorf("a press of %d actions", len(i.Actions))
 	}
-	a := i.Actions[0]
-	switch name, _, _ := strings.Cut(a.Action, ":"); {
+	button := i.Actions[0]
+	switch name, _, _ := strings.Cut(button.Action, ":"); {
 	case name == actAsk:
 		var t target
-		if err := json.Unmarshal([]byte(a.Value), &t); err != nil {
+		if err := json.Unmarshal([]byte(button.Value), &t); err != nil {
 			return fmt.Errorf("reading a button: %w", err)
 		}
-		b.start(ctx, envelope, func(ctx context.Context) { b.openAsk(ctx, envelope, i.TriggerID, i.presser(), i.channel(), t) })
-	case a.Action == actShare:
-		b.start(ctx, envelope, func(ctx context.Context) { b.share(ctx, envelope, i, a.Value) })
-	case a.Action == actExplain:
-		b.start(ctx, envelope, func(ctx context.Context) {
-			if _, err := b.openView(ctx, i.TriggerID, explainModal(approval.ID(a.Value), i.channel())); err != nil {
-				b.trip(ctx, envelope, i.channel(), i.User.ID, fmt.Errorf("opening a modal: %w", err))
+		b.start(ctx, a, func(ctx context.Context) {
+			b.openAsk(ctx, envelope, i.TriggerID, i.presser(), a.channel, t)
+		})
+	case button.Action == actShare:
+		b.start(ctx, a, func(ctx context.Context) { b.share(ctx, envelope, i, button.Value) })
+	case button.Action == actExplain:
+		b.start(ctx, a, func(ctx context.Context) {
+			form := explainModal(approval.ID(button.Value), a.channel)
+			if _, err := b.openView(ctx, i.TriggerID, form); err != nil {
+				b.notOpened(ctx, a, err)
 			}
 		})
 	case i.View.ID != "":
 		// An input of a modal that tells of each change: nothing to do before it is
 		// submitted.
 	default:
-		b.start(ctx, envelope, func(ctx context.Context) {
-			b.tell(ctx, i.channel(), i.User.ID, "I do not know this button; it may be from an older keyturn. Type `/signing-keys requests` for what is open.")
-		})
+		b.tell(ctx, envelope, a.channel, a.user, section("I do not know this button; it may be "+
+			"from an older keyturn. Type `/signing-keys requests` for what is open."))
 	}
 	return nil
 }
@@ -117,6 +131,10 @@ func (b *Bot) receivePress(ctx context.Context, envelope string, i interaction) 
 func (b *Bot) receiveView(ctx context.Context, e socket.Envelope, i interaction) (ack any) {
 	r := received{Who: i.presser()}
 	wrong := b.readView(&i, &r)
+	if len(wrong) == 0 && r.Ask != nil && !b.asks.take(i.User.ID) {
+		wrong = map[string]string{reasonBlock: "You asked for many changes in the last minute. " +
+			"Your words stay here: wait a moment, then submit it again."}
+	}
 	if len(wrong) == 0 && (r.Ask != nil || r.Explain != "") {
 		if err := b.keep(ctx, e.ID, r); err != nil {
 			b.Log.Error().Str("envelope_id", e.ID).Err(err).Msg("a submission could not be kept")
@@ -128,7 +146,7 @@ func (b *Bot) receiveView(ctx context.Context, e socket.Envelope, i interaction)
 	}
 	if !e.AcceptsPayload {
 		// Slack says that the modal closes whatever we answer, so the words go another way.
-		b.start(ctx, e.ID, func(ctx context.Context) { b.returnWords(ctx, i, r, wrong) })
+		b.returnWords(ctx, e.ID, i, r, wrong)
 		return nil
 	}
 	return slack.NewErrorsViewSubmissionResponse(wrong)
@@ -159,7 +177,9 @@ func (b *Bot) readView(i *interaction, r *received) (wrong map[string]string) {
 }
 
 // returnWords tells a person what is wrong with their submission, with their words.
-func (b *Bot) returnWords(ctx context.Context, i interaction, r received, wrong map[string]string) {
+func (b *Bot) returnWords(
+	ctx context.Context, envelope string, i interaction, r received, wrong map[string]string,
+) {
 	var blocks []slack.Block
 	for _, words := range wrong {
 		blocks = append(blocks, section(words))
@@ -167,7 +187,7 @@ func (b *Bot) returnWords(ctx context.Context, i interaction, r received, wrong 
 	if typed := i.input(reasonBlock).Value; typed != "" {
 		blocks = append(blocks, contextLine("Your words were:"), quote(typed))
 	}
-	b.tellBlocks(ctx, r.Channel, i.User.ID, blocks...)
+	b.tell(ctx, envelope, r.Channel, i.User.ID, blocks...)
 }
 
 // keep puts what was received on disk, and wakes whoever works it.
@@ -176,8 +196,8 @@ func (b *Bot) keep(ctx context.Context, envelope string, r received) error {
 		return err
 	}
 	select {
-	case b.received <- envelope:
-	default: // the worker is behind, and reads the inbox anyway
+	case b.arrived <- struct{}{}:
+	default: // it is awake already
 	}
 	return nil
 }

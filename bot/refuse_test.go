@@ -45,7 +45,7 @@ func TestOnlyTheRightPeopleDecide(t *testing.T) {
 func TestWhatIsNotEstablishedIsANo(t *testing.T) {
 	for name, fault := range map[string]slacksim.Fault{
 		"users.info fails":           {Method: "users.info", Error: "user_not_found"},
-		"users.info hangs":           {Method: "users.info", Delay: time.Minute},
+		"users.info hangs":           {Method: "users.info", Delay: time.Hour},
 		"the group cannot be read":   {Method: "usergroups.users.list", Error: "plan_upgrade_required"},
 		"Slack is out of its senses": {Method: "users.info", Status: 500},
 	} {
@@ -55,7 +55,7 @@ func TestWhatIsNotEstablishedIsANo(t *testing.T) {
 				time.Sleep(2 * time.Minute) // until the groups are read anew
 				h.slack.Fault(fault)
 				h.press("UBOB", card, "approve")
-				time.Sleep(5 * time.Second)
+				time.Sleep(approval.StaleAfter + time.Minute)
 				h.rest()
 				wantIn(t, "what bob was told", h.told("UBOB"), "did not say in time who and where you are", "Press again")
 				if h.writes() != 0 {
@@ -66,6 +66,35 @@ func TestWhatIsNotEstablishedIsANo(t *testing.T) {
 				if h.writes() != 1 {
 					t.Error("the press after it did not count")
 				}
+			})
+		})
+	}
+}
+
+// TestAPressIsKeptWhileSlackDoesNotSayWhoItWas: nobody has to press again.
+func TestAPressIsKeptWhileSlackDoesNotSayWhoItWas(t *testing.T) {
+	for name, fault := range map[string]slacksim.Fault{
+		"users.info hangs":               {Method: "users.info", Delay: time.Hour},
+		"users.info is limited":          {Method: "users.info", Status: 429, RetryAfter: 30 * time.Second},
+		"users.info is down":             {Method: "users.info", Status: 503},
+		"the group is limited":           {Method: "usergroups.users.list", Error: "ratelimited"},
+		"conversations.info is in doubt": {Method: "conversations.info", Error: "fatal_error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, func(t *testing.T, h *house) {
+				card := h.ask("revoke")
+				time.Sleep(2 * time.Minute)
+				h.slack.Fault(fault)
+				h.press("UBOB", card, "approve")
+				time.Sleep(time.Minute)
+				wantIn(t, "what bob was told", h.told("UBOB"), "Your press is kept")
+				if h.writes() != 0 {
+					t.Error("something was written")
+				}
+				h.slack.ClearFaults()
+				time.Sleep(50 * time.Second)
+				h.rest()
+				wantIn(t, "the card", h.card(card.TS).Shows(), "Done", "Approved by @UBOB")
 			})
 		})
 	}

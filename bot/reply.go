@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"time"
 
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
@@ -73,6 +74,9 @@ func refusalWords(no *approval.Refusal, link func(*approval.Request) string) str
 		return "Too late: this request expired " + at(no.Until) + ". Ask anew if it is still needed."
 	case approval.Stale:
 		return "Your press reached me late, so it did not count as an approval of what you saw. Look at the card and press again."
+	case approval.TooOften:
+		return "You pressed this many times within a minute, so this press did not count. " +
+			"Wait a minute, then press once."
 	case approval.TrailForged:
 		return "The trail of this request was changed from outside, so nothing that was said of it can be believed. Tell the operator; until then use the tenant's Dashboard."
 	}
@@ -132,6 +136,16 @@ func pressWords(verb approval.Verb, again bool, now approval.Request) string {
 		return "Your word is in the trail. A second person has to say the same."
 	}
 	return "Two people say the same now, so the request is " + stateWords(now.State) + "."
+}
+
+// keptWords tells a person that their act is kept and does not count yet.
+func keptWords(r received, until time.Time) string {
+	what := "Your press is kept"
+	if r.Verb == "" {
+		what = "Your form is kept"
+	}
+	return what + ", but it does not count yet: something that I need does not answer just now. " +
+		"I try again until " + at(until) + ", and tell you what came of it."
 }
 
 // troubleWords is what a person gets where something went wrong inside: the operator

@@ -154,9 +154,12 @@ func refusedPost(all, story []audit.Entry, mentions bool) (text string, blocks [
 	counts := map[audit.Press]int{}
 	var presses []audit.Press // in the order in which they came first
 	for _, e := range all {
-		if counts[*e.Press]++; counts[*e.Press] == 1 {
-			presses = append(presses, *e.Press)
+		press, times := *e.Press, max(1, e.Press.Times)
+		press.Times = 0
+		if counts[press] == 0 {
+			presses = append(presses, press)
 		}
+		counts[press] += times
 	}
 	for _, p := range presses {
 		words += fmt.Sprintf("\n• *%s*, %s (%s)", audit.Kind(p.Verb).Title(), code(p.Why), count(counts[p], "time"))

@@ -20,10 +20,10 @@ const (
 	// MaxReason is how many characters of reason are taken: as many as Slack lets
 	// a modal's input hold.
 	MaxReason = 3000
-	// staleAfter is how long an approval, or a word on what is in doubt, may lie between
+	// StaleAfter is how long an approval, or a word on what is in doubt, may lie between
 	// its press and the work on it. What a person agreed to is the moment they saw; deny
 	// and cancel harm nobody and always count.
-	staleAfter = 2 * time.Minute
+	StaleAfter = 2 * time.Minute
 )
 
 // Desk takes people's moves: asking, approving, denying, cancelling. It touches no
@@ -164,7 +164,10 @@ type Press struct {
 	Person   Person
 	Received time.Time // when keyturn got it
 	Cause    string    // this press and no other
-	Where    *Refusal  // why nothing may be approved where it was pressed; nil: it may
+
+	// Where returns nil if something may be approved where it was pressed, and otherwise
+	// the error that Press returns. It is asked only where that decides. nil: it may.
+	Where func(ctx context.Context) error
 }
 
 // Press makes a move: once it returns nil, the move is on disk and will be acted
@@ -188,11 +191,11 @@ func (d *Desk) Press(ctx context.Context, p Press) (now Request, again bool, err
 		return r, false, no
 	}
 	if p.Verb == Approve && r.State == Pending {
-		switch {
-		case p.Where != nil:
-			return r, false, p.Where
-		case d.isStale(p):
+		if d.isStale(p) {
 			return r, false, &Refusal{Why: Stale, Request: &r}
+		}
+		if err := p.where(ctx); err != nil {
+			return r, false, err
 		}
 	}
 	r, err = d.store.Move(ctx, d.move(r, p))
@@ -212,9 +215,16 @@ func (d *Desk) Press(ctx context.Context, p Press) (now Request, again bool, err
 	return r, false, nil
 }
 
-// Refuse records that a press did not count, and why. It moves nothing; the same press
-// again is recorded once.
-func (d *Desk) Refuse(ctx context.Context, p Press, why Why) error {
+func (p Press) where(ctx context.Context) error {
+	if p.Where == nil {
+		return nil
+	}
+	return p.Where(ctx)
+}
+
+// Refuse records that a press did not count, why, and how often it was made. It moves
+// nothing; the same cause again is recorded once.
+func (d *Desk) Refuse(ctx context.Context, p Press, why Why, times int) error {
 	// A request that is unknown has no tenant either, and its name may be anything.
 	r, err := d.store.Request(ctx, p.Request)
 	if errors.Is(err, ErrUnknown) {
@@ -224,13 +234,16 @@ func (d *Desk) Refuse(ctx context.Context, p Press, why Why) error {
 	}
 	e := d.entry(r, audit.Refused, "refused:"+p.Cause, p.Person)
 	e.Press = &audit.Press{Verb: string(p.Verb), Why: string(why)}
+	if times > 1 {
+		e.Press.Times = times
+	}
 	if err := d.store.Note(ctx, e); err != nil {
 		return fmt.Errorf("recording a refused press on %s: %w", p.Request, err)
 	}
 	return nil
 }
 
-func (d *Desk) isStale(p Press) bool { return d.now().Sub(p.Received) > staleAfter }
+func (d *Desk) isStale(p Press) bool { return d.now().Sub(p.Received) > StaleAfter }
 
 func (d *Desk) move(r Request, p Press) Move {
 	m := Move{ID: r.ID, From: []State{Pending}}

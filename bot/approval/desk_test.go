@@ -266,7 +266,7 @@ func TestARefusedPressIsRecordedAndMovesNothing(t *testing.T) {
 		p := approval.Press{Request: r.ID, Verb: approval.Approve, Person: person("UDAVE"), Received: time.Now(), Cause: "envelope-1"}
 		for range 2 { // worked twice, as after a crash
 			_, _, err := h.desk.Press(ctx, p)
-			if err := h.desk.Refuse(ctx, p, why(t, err)); err != nil {
+			if err := h.desk.Refuse(ctx, p, why(t, err), 1); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -275,7 +275,7 @@ func TestARefusedPressIsRecordedAndMovesNothing(t *testing.T) {
 		}
 		h.approve(r.ID)
 		p.Cause = "envelope-2"
-		if err := h.desk.Refuse(ctx, p, approval.Over); err != nil {
+		if err := h.desk.Refuse(ctx, p, approval.Over, 7); err != nil {
 			t.Fatal(err)
 		}
 		h.await(r.ID, approval.Done)
@@ -288,13 +288,13 @@ func TestARefusedPressIsRecordedAndMovesNothing(t *testing.T) {
 		dave := person("UDAVE").Actor
 		want := []audit.Entry{
 			{Tenant: "prod", Request: string(r.ID), Actor: &dave, Press: &audit.Press{Verb: "approve", Why: "not_approver"}, Cause: "refused:envelope-1"},
-			{Tenant: "prod", Request: string(r.ID), Actor: &dave, Press: &audit.Press{Verb: "approve", Why: "over"}, Cause: "refused:envelope-2"},
+			{Tenant: "prod", Request: string(r.ID), Actor: &dave, Press: &audit.Press{Verb: "approve", Why: "over", Times: 7}, Cause: "refused:envelope-2"},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("entries (-want +got):\n%s", diff)
 		}
 		p.Request, p.Cause = "kt-nobodyknows", "envelope-3"
-		if err := h.desk.Refuse(ctx, p, approval.UnknownRequest); err != nil {
+		if err := h.desk.Refuse(ctx, p, approval.UnknownRequest, 1); err != nil {
 			t.Fatal(err)
 		}
 		if story := h.story("kt-nobodyknows"); len(story) != 1 || story[0].Tenant != "" {

@@ -69,6 +69,7 @@ const (
 	PastExpiry     Why = "past_expiry"
 	Stale          Why = "stale"        // the press lay too long before it could be worked
 	TrailForged    Why = "trail_forged" // what was said of it before cannot be believed
+	TooOften       Why = "too_often"    // the same was done many times in a minute
 )
 
 // Whys lists every reason there is, so that none can be without words.
@@ -76,5 +77,5 @@ var Whys = []Why{
 	IsRequester, NotRequester, NotApprover, MayNotAsk, IsBot, IsGuest, IsDeactivated, IsStranger, NotEstablished, NobodyElse,
 	DirectMessage, BotNotInChannel, SharedChannel, ChannelNotAllowed,
 	UnknownTenant, UnknownKey, KeyIsCurrent, KeyIsNext, KeyIsRevoked, KeysUnclear, KeysChanged, NoReason, LongReason, BadLink,
-	UnknownRequest, AlreadyOpen, TenantBusy, Over, PastExpiry, Stale, TrailForged,
+	UnknownRequest, AlreadyOpen, TenantBusy, Over, PastExpiry, Stale, TrailForged, TooOften,
 }

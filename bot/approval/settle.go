@@ -66,10 +66,11 @@ func (d *Desk) word(ctx context.Context, r Request, p Press) (*Move, *Refusal, e
 		return nil, nil, nil
 	case r.State != InDoubt:
 		return nil, d.tooLate(ctx, r), nil
-	case p.Where != nil:
-		return nil, p.Where, nil
 	case d.isStale(p):
 		return nil, &Refusal{Why: Stale, Request: &r}, nil
+	}
+	if err := p.where(ctx); err != nil {
+		return nil, nil, err
 	}
 	kind, to := audit.Stated, InDoubt
 	agrees := other != nil && other.Says == string(p.Verb)

@@ -157,8 +157,9 @@ type Step struct {
 
 // Press is a move that a person tried to make.
 type Press struct {
-	Verb string `json:"verb"` // by the name of its button
-	Why  string `json:"why"`  // it was refused, in one word
+	Verb  string `json:"verb"`            // by the name of its button
+	Why   string `json:"why"`             // it was refused, in one word
+	Times int    `json:"times,omitempty"` // how often within a minute; 0: once
 }
 
 // Alarm is what people are woken for, as programs tell one from another; people read
@@ -167,8 +168,8 @@ type Alarm struct {
 	What    string      `json:"what"`
 	Changes []KeyChange `json:"changes,omitempty"` // of KeysChanged: what no request explains
 	Before  time.Time   `json:"before,omitzero"`   // of KeysChanged: when it was last seen to be otherwise
-	Channel string      `json:"channel,omitempty"` // of ChannelParked
-	Entry   int64       `json:"entry,omitempty"`   // of EntryForged: its number
+	Channel string      `json:"channel,omitempty"` // of ChannelParked, RowSetAside
+	Entry   int64       `json:"entry,omitempty"`   // of EntryForged, PostSkipped: its number
 }
 
 // What an alarm can be about.
@@ -176,6 +177,8 @@ const (
 	KeysChanged      = "keys_changed"   // of a tenant, and no request explains it
 	TenantUnreadable = "unreadable"     // the keys of a tenant could not be read for long
 	ChannelParked    = "channel_parked" // Slack takes nothing for a channel
+	RowSetAside      = "row_set_aside"  // what somebody did cannot be worked, and did not count
+	PostSkipped      = "post_skipped"   // an entry cannot be posted, and those after it are
 	EntryForged      = "entry_forged"   // an entry of the trail is not the one that was sealed, or is gone
 )
 

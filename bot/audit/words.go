@@ -104,7 +104,12 @@ func (p *Press) words() string {
 	if p == nil {
 		return "a button, and it did not count"
 	}
-	return fmt.Sprintf("“%s”, and it did not count (%s)", strings.ReplaceAll(p.Verb, "_", " "), strings.ReplaceAll(p.Why, "_", " "))
+	often := ""
+	if p.Times > 1 {
+		often = fmt.Sprintf(" %d times", p.Times)
+	}
+	return fmt.Sprintf("“%s”%s, and it did not count (%s)", strings.ReplaceAll(p.Verb, "_", " "),
+		often, strings.ReplaceAll(p.Why, "_", " "))
 }
 
 func (s *Step) words() string {

@@ -23,8 +23,9 @@ type arrival struct {
 // been. So ctx ends the wait for the connection, and not that for a commit that has
 // begun: nobody is to be told of a press that counts that it does not.
 func (s *Store) Receive(ctx context.Context, id, payload string) error {
-	a := &arrival{id: id, payload: payload, at: s.now(), kept: make(chan error, 1)}
+	a := &arrival{id: id, payload: payload, kept: make(chan error, 1)}
 	s.mu.Lock()
+	a.at = s.now() // under the lock: in the order in which they are committed
 	s.arrivals = append(s.arrivals, a)
 	first := len(s.arrivals) == 1
 	s.mu.Unlock()
@@ -89,26 +90,46 @@ func (s *Store) withdraw(a *arrival) bool {
 	return len(s.arrivals) < n
 }
 
-// Received returns the ids of what was received and is not worked yet, oldest first.
-func (s *Store) Received(ctx context.Context) ([]string, error) {
-	return list(ctx, s, "reading the inbox", scanText, `SELECT id FROM inbox WHERE worked_at = 0 ORDER BY received_at, id LIMIT 100`)
-}
-
-// Payload returns what was received under id, and when.
-func (s *Store) Payload(ctx context.Context, id string) (payload string, received time.Time, err error) {
-	var us int64
-	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `SELECT payload, received_at FROM inbox WHERE id = $1`, id).Scan(&payload, &us)
+// Unworked reads what was received at a time or later and is not worked yet, oldest first,
+// from one snapshot, until take returns false.
+func (s *Store) Unworked(
+	ctx context.Context, from time.Time, take func(id, payload string, received time.Time) bool,
+) error {
+	err := s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT id, payload, received_at FROM inbox
+			WHERE worked_at = 0 AND received_at >= $1 ORDER BY received_at, id`, micros(from))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id, payload string
+			var us int64
+			if err := rows.Scan(&id, &payload, &us); err != nil {
+				return err
+			}
+			if !take(id, payload, moment(us)) {
+				return nil
+			}
+		}
+		return rows.Err()
 	})
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("reading the inbox: %w", err)
+		return fmt.Errorf("reading the inbox: %w", err)
 	}
-	return payload, moment(us), nil
+	return nil
 }
 
-// Worked records that what was received under id needs no more work.
-func (s *Store) Worked(ctx context.Context, id string) error {
-	return s.exec(ctx, "marking as worked", `UPDATE inbox SET worked_at = $2 WHERE id = $1`, id, micros(s.now()))
+// Worked records that what was received under ids needs no more work: all of them, or none.
+func (s *Store) Worked(ctx context.Context, ids ...string) error {
+	at, in := micros(s.now()), make([]string, len(ids))
+	args := []any{at}
+	for i, id := range ids {
+		in[i] = fmt.Sprintf("$%d", i+2)
+		args = append(args, id)
+	}
+	return s.exec(ctx, "marking as worked", `UPDATE inbox SET worked_at = $1
+		WHERE worked_at = 0 AND id IN (`+strings.Join(in, ", ")+`)`, args...)
 }
 
 func (s *Store) exec(ctx context.Context, doing, query string, args ...any) error {

@@ -386,18 +386,50 @@ func TestInbox(t *testing.T) {
 		}
 		c.pass(time.Second)
 	}
-	if ids, err := s.Received(ctx); err != nil || !cmp.Equal(ids, []string{"e2", "e1"}) {
-		t.Errorf("received %v (%v)", ids, err)
+	for from, want := range map[time.Time][]string{
+		{}:                     {"e2", "e1"},
+		start:                  {"e2", "e1"},
+		start.Add(time.Second): {"e1"},
+		start.Add(time.Minute): nil,
+	} {
+		if got := unworked(t, s, from); !cmp.Equal(got, want) {
+			t.Errorf("from %v: %v are not worked, want %v", from, got, want)
+		}
 	}
-	if payload, at, err := s.Payload(ctx, "e1"); err != nil || payload != "payload of e1" || !at.Equal(start.Add(time.Second)) {
-		t.Errorf("payload %q at %v (%v)", payload, at, err)
+	take := func(id, payload string, at time.Time) bool {
+		if id != "e2" || payload != "payload of e2" || !at.Equal(start) {
+			t.Errorf("read %s: %q at %v", id, payload, at)
+		}
+		return false
+	}
+	if err := s.Unworked(ctx, time.Time{}, take); err != nil {
+		t.Fatal(err)
 	}
 	if err := s.Worked(ctx, "e2"); err != nil {
 		t.Fatal(err)
 	}
-	if ids, _ := s.Received(ctx); !cmp.Equal(ids, []string{"e1"}) {
-		t.Errorf("still to be worked: %v", ids)
+	if got := unworked(t, s, time.Time{}); !cmp.Equal(got, []string{"e1"}) {
+		t.Errorf("still to be worked: %v", got)
 	}
+	if err := s.Worked(ctx, "e1", "e2", "e3"); err != nil {
+		t.Fatal(err)
+	}
+	if got := unworked(t, s, time.Time{}); got != nil {
+		t.Errorf("still to be worked: %v", got)
+	}
+}
+
+// unworked are the ids that are not worked, of what was received at a time or later.
+func unworked(t *testing.T, s *Store, from time.Time) (ids []string) {
+	t.Helper()
+	err := s.Unworked(context.Background(), from, func(id, _ string, _ time.Time) bool {
+		ids = append(ids, id)
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
 }
 
 func TestCards(t *testing.T) {

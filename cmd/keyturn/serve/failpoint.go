@@ -167,8 +167,8 @@ func (f *failing) Receive(ctx context.Context, id, payload string) error {
 	return f.point("receive", func() error { return f.keeper.Receive(ctx, id, payload) })
 }
 
-func (f *failing) Worked(ctx context.Context, id string) error {
-	return f.point("worked", func() error { return f.keeper.Worked(ctx, id) })
+func (f *failing) Worked(ctx context.Context, ids ...string) error {
+	return f.point("worked", func() error { return f.keeper.Worked(ctx, ids...) })
 }
 
 func (f *failing) SetCard(ctx context.Context, id approval.ID, ts string, shown int64) error {

@@ -1,0 +1,201 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"keyturn/bot/panics"
+)
+
+// This file is the one way out for everything that is said to one person. An answer goes
+// the way it was asked for: into the open form, or to the command's response URL. Where
+// Slack does not take it, it is shown in the channel to that person alone, and else posted
+// in their conversation with keyturn. Each way is tried again while Slack is in trouble.
+//
+// Nobody waits for an answer: neither the inbox nor another person. Slack does not promise
+// to show one, so it is never the only place of a decision: the card is.
+
+const (
+	answerWithin = 10 * time.Second // for each way but the last
+	answerAtLast = 2 * time.Minute  // for the last way
+	answerAtStop = 2 * time.Second  // for all that is left when keyturn stops
+	answerEvery  = time.Second      // between two answers to one person
+	sameAgain    = 5 * time.Second  // before the same words are said to somebody again
+	maxAnswers   = 8                // that wait for one person; of more the oldest is dropped
+)
+
+// answer is something to say to one person.
+type answer struct {
+	envelope string // of what is answered, for the log
+	person   string
+	channel  string                          // where they are; "": nowhere
+	direct   func(ctx context.Context) error // the way it was asked for; nil: there is none
+	blocks   []slack.Block
+}
+
+// words tells answers apart.
+func (a *answer) words() string { return encode(a.blocks) }
+
+// answers holds what waits to be said, and what was said last, by person.
+type answers struct {
+	mu    sync.Mutex
+	queue map[string][]*answer // present: somebody is saying it
+	last  map[string]lastSaid
+}
+
+// lastSaid is what somebody was told last.
+type lastSaid struct {
+	words string
+	at    time.Time
+}
+
+// say queues an answer, and returns at once. One that waits already, of the same words, is
+// left out: whoever presses ten times is told once. A direct way of its own is not the same.
+func (b *Bot) say(ctx context.Context, a *answer) {
+	b.answers.mu.Lock()
+	defer b.answers.mu.Unlock()
+	queue, busy := b.answers.queue[a.person]
+	same := func(other *answer) bool { return other.direct == nil && other.words() == a.words() }
+	if a.direct == nil && slices.ContainsFunc(queue, same) {
+		return
+	}
+	if len(queue) == maxAnswers {
+		b.Log.Warn().Str("envelope_id", queue[0].envelope).Str("actor", a.person).
+			Msg("an answer was not shown: too many wait for this person")
+		queue = queue[1:]
+	}
+	b.answers.queue[a.person] = append(queue, a)
+	if !busy {
+		ctx = context.WithoutCancel(ctx)
+		b.working.Go(func() { b.sayAll(ctx, a.person) })
+	}
+}
+
+// sayAll says what waits for a person, one after the other, until nothing does. When
+// keyturn stops, what is left has a moment.
+func (b *Bot) sayAll(ctx context.Context, person string) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-b.stopping:
+			sleep(ctx, answerAtStop)
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for {
+		a, pause := b.nextAnswer(person)
+		if a == nil {
+			return
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-b.stopping:
+		}
+		err := panics.Caught(func() error { return b.deliver(ctx, a) })
+		if err != nil {
+			b.reportPanic(err)
+			b.Log.Warn().Str("envelope_id", a.envelope).Str("actor", a.person).
+				Str("channel", a.channel).Err(err).Msg("an answer was not shown")
+		}
+		b.answers.note(a, b.Now())
+	}
+}
+
+// nextAnswer takes the next answer for a person, and says how long it waits; nil: there is
+// none. What goes a way of its own waits for nothing.
+func (b *Bot) nextAnswer(person string) (next *answer, pause time.Duration) {
+	b.answers.mu.Lock()
+	defer b.answers.mu.Unlock()
+	queue := b.answers.queue[person]
+	if len(queue) == 0 {
+		delete(b.answers.queue, person)
+		return nil, 0
+	}
+	next, b.answers.queue[person] = queue[0], queue[1:]
+	if next.direct != nil {
+		return next, 0
+	}
+	last := b.answers.last[person]
+	every := answerEvery
+	if last.words == next.words() {
+		every = sameAgain
+	}
+	return next, last.at.Add(every).Sub(b.Now())
+}
+
+// note remembers what was said, for as long as that matters.
+func (all *answers) note(a *answer, now time.Time) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if len(all.last) >= maxCounted {
+		maps.DeleteFunc(all.last, func(_ string, s lastSaid) bool { return now.Sub(s.at) > sameAgain })
+	}
+	all.last[a.person] = lastSaid{a.words(), now}
+}
+
+// deliver tries each way in turn. Its error holds nothing secret: the one of a response
+// URL would name it, and whoever has that can speak as keyturn for half an hour.
+func (b *Bot) deliver(ctx context.Context, a *answer) error {
+	within := func(d time.Duration, do func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(ctx, d)
+		defer cancel()
+		return b.insist(ctx, func() error { return do(ctx) })
+	}
+	if a.direct != nil && within(answerWithin, a.direct) == nil {
+		return nil
+	}
+	text := fallback(a.blocks)
+	if a.channel != "" && !strings.HasPrefix(a.channel, "D") {
+		err := within(answerWithin, func(ctx context.Context) error {
+			return b.call(ctx, methodEphemeral, func() error {
+				_, err := b.client().PostEphemeralContext(ctx, a.channel, a.person, b.content(text, a.blocks)...)
+				return err
+			})
+		})
+		if err == nil {
+			return nil
+		}
+	}
+	err := within(answerAtLast, func(ctx context.Context) error {
+		if !b.pace.turn(ctx, a.person, restRank, nil) {
+			return ctx.Err()
+		}
+		_, err := b.post(ctx, a.person, text, a.blocks)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("answering: %w", err)
+	}
+	return nil
+}
+
+// tell says words to a person where they are.
+func (b *Bot) tell(ctx context.Context, envelope, channel, person string, blocks ...slack.Block) {
+	b.say(ctx, &answer{envelope: envelope, person: person, channel: channel, blocks: blocks})
+}
+
+// fallback is the text of a message whose blocks cannot be shown, as in a
+// notification: that of the first block.
+func fallback(blocks []slack.Block) string {
+	if len(blocks) > 0 {
+		switch first := blocks[0].(type) {
+		case *slack.SectionBlock:
+			if first.Text != nil && first.Text.Type == slack.MarkdownType {
+				return first.Text.Text
+			}
+		case *slack.HeaderBlock:
+			return escape(first.Text.Text)
+		}
+	}
+	return "keyturn"
+}
