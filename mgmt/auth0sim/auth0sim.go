@@ -6,8 +6,8 @@
 //
 // Its goals are to answer as Auth0's OpenAPI documents and recorded answers do, to
 // be rude on purpose (see Fault), and to remember every call (see History). The
-// limits of calls a second are announced and counted, but only the limit of
-// rotations refuses; any other 429 is a Fault.
+// limits of calls a second are announced and counted; of them the limit of rotations
+// refuses, and the Management API's where Config.Rate says so.
 //
 // Where Auth0's documents say nothing the choice is an assumption, marked so at its
 // place: the statuses of revoking a key that is not previously used; what becomes of
@@ -46,6 +46,11 @@ type Config struct {
 
 	// LogLag is how long after a write the tenant log has it: Auth0 promises no real time.
 	LogLag time.Duration
+
+	// Rate is how many calls a second the Management API takes, all together, and Burst
+	// how many at once; what is more gets a 429. 0: it announces Auth0's limit of the
+	// Enterprise plan, and refuses nothing.
+	Rate, Burst int
 
 	Dense    bool // answer with every flag; otherwise sparse, as Auth0 does
 	Previous int  // how many unrevoked previously used keys there are at first
@@ -91,6 +96,9 @@ func New(cfg Config) *Tenant {
 		cfg: cfg, listener: newPipeListener(),
 		closing: make(chan struct{}), changed: make(chan struct{}),
 		rotation: rotationBucket, limits: newLimits(),
+	}
+	if cfg.Rate > 0 {
+		t.limits.api = bucket{burst: max(1, cfg.Burst), refill: time.Second / time.Duration(cfg.Rate)}
 	}
 	const use = 200 * 24 * time.Hour
 	// Each key was made when the one before it came into use, and was used for 200 days.

@@ -86,6 +86,41 @@ func TestEveryAnswerTellsALimit(t *testing.T) {
 	})
 }
 
+func TestARateOfTheManagementAPI(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant, c := open(t, auth0sim.Config{Rate: 10, Burst: 3})
+		for range 3 {
+			c.want("GET", list, 200)
+		}
+		for _, path := range []string{list, list + "/none"} { // all of it together
+			h := c.want("GET", path, 429).header
+			limit, left := h.Get("X-RateLimit-Limit"), h.Get("X-RateLimit-Remaining")
+			if limit != "3" || left != "0" || h.Get("Retry-After") != "" {
+				t.Errorf("%s: %v", path, h)
+			}
+			reset, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64)
+			if err != nil || !time.Unix(reset, 0).After(time.Now()) {
+				t.Errorf("%s: reset at %q", path, h.Get("X-RateLimit-Reset"))
+			}
+		}
+		c.want("POST", rotate, 429) // and it took none of the five a day
+		c.want("GET", "/.well-known/jwks.json", 200)
+		time.Sleep(time.Second / 10)
+		if h := c.want("POST", rotate, 201).header; h.Get("X-RateLimit-Remaining") != "4" {
+			t.Errorf("a tenth of a second later: %v", h)
+		}
+		refused := 0
+		for _, c := range tenant.History() {
+			if c.Status == 429 {
+				refused++
+			}
+		}
+		if refused != 3 {
+			t.Errorf("%d refused calls are in the history, want 3", refused)
+		}
+	})
+}
+
 func TestANewTenant(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	day := func(n int) time.Time { return now.AddDate(0, 0, n) }

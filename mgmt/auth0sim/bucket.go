@@ -46,8 +46,9 @@ func (b *bucket) tell(h http.Header) {
 	h.Set("X-RateLimit-Reset", strconv.FormatInt(reset.Unix(), 10))
 }
 
-// limits are the general limits, which are told and never refuse. Their numbers are
-// documented ones: the Management API's of the Enterprise plan, the others of Free.
+// limits are the general limits, which are told; Config.Rate says of the Management API's
+// whether it refuses. Their numbers are documented ones: the Management API's of the
+// Enterprise plan, the others of Free.
 type limits struct{ api, token, public bucket }
 
 func newLimits() limits {

@@ -134,12 +134,30 @@ func (t *Tenant) perform(c *call, f Fault) *answer {
 	case f.Status != 0:
 		a = spoilt(f)
 	default:
-		if a = t.authorize(c); a == nil {
-			a = c.work(c)
-		}
-		t.tellLimit(c, a)
+		a = t.answer(c)
 	}
 	t.conclude(c, a)
+	return a
+}
+
+// answer answers the call as the tenant does by itself. The general limit's headers are
+// added where the call has no limit of its own. t.mu is held.
+func (t *Tenant) answer(c *call) *answer {
+	b := c.limit(&t.limits)
+	room := b.take(t.cfg.Now())
+	if b == &t.limits.api && t.cfg.Rate > 0 && !room {
+		// The words, and that there is no Retry-After, as for the limit of rotations.
+		a := failure(http.StatusTooManyRequests, "Global limit has been reached", "too_many_requests")
+		b.tell(a.header)
+		return a
+	}
+	a := t.authorize(c)
+	if a == nil {
+		a = c.work(c)
+	}
+	if a.header.Get("X-RateLimit-Limit") == "" {
+		b.tell(a.header)
+	}
 	return a
 }
 
@@ -164,16 +182,6 @@ func (t *Tenant) landLate(c *call, f Fault) {
 			t.conclude(c, c.work(c))
 		}
 	})
-}
-
-// tellLimit adds the general limit's headers, where the call has no limit of its own.
-// t.mu is held.
-func (t *Tenant) tellLimit(c *call, a *answer) {
-	if a.header.Get("X-RateLimit-Limit") == "" {
-		b := c.limit(&t.limits)
-		b.take(t.cfg.Now())
-		b.tell(a.header)
-	}
 }
 
 // conclude records the call with its answer. t.mu is held.
