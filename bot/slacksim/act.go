@@ -35,11 +35,12 @@ func (w *Workspace) Slash(user, channel, line string) (Outcome, error) {
 	if w.app.commands[name].Escape {
 		text = w.typed(text)
 	}
-	u := &responseURL{user: user, channel: channel}
+	p, _ := w.person(user)
+	u := &responseURL{user: p.ID, channel: channel}
 	payload := map[string]any{
 		"token": "sim", "team_id": TeamID, "team_domain": "sim",
 		"channel_id": channel, "channel_name": c.wireName(),
-		"user_id": user, "user_name": w.people[user].Name,
+		"user_id": user, "user_name": p.Name,
 		"command": name, "text": text, "api_app_id": AppID, "is_enterprise_install": "false",
 		"response_url": w.newResponseURL(user, channel, ""),
 		"trigger_id":   w.newTrigger(user, channel, false),
@@ -68,13 +69,13 @@ func (w *Workspace) Slash(user, channel, line string) (Outcome, error) {
 // mayType returns the channel in which user may type the command. Bots are not held
 // back: that they type nothing is nothing to rely on. w.mu is held.
 func (w *Workspace) mayType(user, channel, command string) (*Channel, error) {
-	p, here := w.people[user]
+	p, here := w.person(user)
 	c := w.channels[channel]
 	_, known := w.app.commands[command]
 	switch {
 	case !known:
 		return nil, fmt.Errorf("%s is not a valid command", command)
-	case !here || c == nil || !slices.Contains(c.Members, user):
+	case !here || c == nil || !w.in(c, user):
 		return nil, fmt.Errorf("%s is not in %s", user, channel)
 	case p.Team != TeamID:
 		return nil, errors.New("people of other workspaces cannot use commands")
@@ -92,7 +93,7 @@ func (c *Channel) wireName() string {
 	switch {
 	case c.DirectMessage:
 		return "directmessage"
-	case c.Private:
+	case c.Private, c.MPIM: // of the latter an assumption
 		return "privategroup"
 	}
 	return c.Name
@@ -179,7 +180,7 @@ func (w *Workspace) pressOnMessage(
 	switch {
 	case m == nil:
 		return nil, fmt.Errorf("there is no message %s in %s", ts, channel)
-	case !seen || m.To != "" && m.To != user:
+	case !seen || m.To != "" && m.To != w.own(user):
 		return nil, fmt.Errorf("%s does not see the message", user)
 	}
 	action, err := pressed(shown.Blocks, b)
@@ -257,7 +258,7 @@ func (w *Workspace) pressOnView(user string, b Button) (map[string]any, error) {
 
 // interaction begins the payload of a press or of a submission. w.mu is held.
 func (w *Workspace) interaction(kind, user string) (map[string]any, error) {
-	p, known := w.people[user]
+	p, known := w.person(user)
 	switch {
 	case !known:
 		return nil, fmt.Errorf("there is nobody called %s", user)
@@ -267,7 +268,7 @@ func (w *Workspace) interaction(kind, user string) (map[string]any, error) {
 	return map[string]any{
 		"type": kind, "api_app_id": AppID, "token": "sim",
 		"enterprise": nil, "is_enterprise_install": false,
-		"user": map[string]any{"id": p.ID, "username": p.Name, "name": p.Name, "team_id": p.Team},
+		"user": map[string]any{"id": user, "username": p.Name, "name": p.Name, "team_id": p.Team},
 		"team": map[string]any{"id": TeamID, "domain": "sim"},
 	}, nil
 }

@@ -52,7 +52,7 @@ func content(a args, auto bool) (*Message, error) {
 // direct returns the conversation that the app has with somebody, where id is theirs,
 // and otherwise id itself. w.mu is held.
 func (w *Workspace) direct(id string) (string, error) {
-	p, isPerson := w.people[id]
+	p, isPerson := w.person(id)
 	switch {
 	case !isPerson:
 		return id, nil
@@ -61,8 +61,8 @@ func (w *Workspace) direct(id string) (string, error) {
 	case p.Team != TeamID, p.Bot:
 		return "", &apiError{code: "channel_not_found"} // assumption: the name of this error
 	}
-	dm := "D" + id
-	w.channels[dm] = &Channel{ID: dm, DirectMessage: true, Members: []string{id, BotID}}
+	dm := "D" + p.ID
+	w.channels[dm] = &Channel{ID: dm, DirectMessage: true, Members: []string{p.ID, BotID}}
 	return dm, nil
 }
 
@@ -71,19 +71,45 @@ func (w *Workspace) writable(id, archived string) (*Channel, error) {
 	c, known := w.channels[id]
 	member := known && slices.Contains(c.Members, BotID)
 	switch {
-	case !known, (c.Private || c.DirectMessage) && !member:
+	case !known, c.closed() && !member:
 		return nil, &apiError{code: "channel_not_found"}
 	case !member:
 		return nil, &apiError{code: "not_in_channel"}
 	case c.Archived:
 		return nil, &apiError{code: archived}
+	case c.Frozen:
+		return nil, &apiError{code: "is_inactive"} // documented of an update; else assumed
 	}
 	return c, nil
 }
 
-// thread checks what a message is to be a reply to. w.mu is held.
+// restricted returns why the bot may not post in a channel, as a reply or otherwise; nil:
+// it may. Assumption: an ephemeral message is as any other, and edits are not restricted.
+func (c *Channel) restricted(reply bool) error {
+	allowed := c.PostingRestrictedTo
+	if reply {
+		allowed = c.ThreadsRestrictedTo
+	}
+	switch {
+	case c.ReadOnly:
+		return &apiError{code: "restricted_action_read_only_channel"}
+	case c.ThreadOnly && !reply:
+		return &apiError{code: "restricted_action_thread_only_channel"}
+	case c.NonThreadable && reply:
+		return &apiError{code: "restricted_action_non_threadable_channel"}
+	case !allowed.allows():
+		return &apiError{code: "restricted_action"}
+	}
+	return nil
+}
+
+// thread checks what a message is to be a reply to, and whether it may be posted. w.mu is
+// held.
 func (w *Workspace) thread(m *Message, a args) error {
 	m.Thread = a["thread_ts"]
+	if err := w.channels[m.Channel].restricted(m.Thread != ""); err != nil {
+		return err
+	}
 	m.Broadcast = m.Thread != "" && a.says("reply_broadcast")
 	isParent := func(p *Message) bool { return p.TS == m.Thread && p.Thread == "" }
 	if m.Thread != "" && !slices.ContainsFunc(w.messages[m.Channel], isParent) {
@@ -186,10 +212,10 @@ func (w *Workspace) postEphemeral(_ *http.Request, a args) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(c.Members, a["user"]) {
+	if !w.in(c, a["user"]) {
 		return fail("user_not_in_channel")
 	}
-	m.Channel, m.To = c.ID, a["user"]
+	m.Channel, m.To = c.ID, w.own(a["user"])
 	if err := w.thread(m, a); err != nil {
 		return nil, err
 	}
@@ -203,7 +229,7 @@ func (w *Workspace) permalink(_ *http.Request, a args) (result, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c, known := w.channels[a["channel"]]
-	if !known || (c.Private || c.DirectMessage) && !slices.Contains(c.Members, BotID) {
+	if !known || c.closed() && !slices.Contains(c.Members, BotID) {
 		return fail("channel_not_found")
 	}
 	m := w.message(c.ID, a["message_ts"])

@@ -75,6 +75,7 @@ func (w *Workspace) Ephemerals(user, channel string) []Message {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []Message
+	user = w.own(user)
 	for _, m := range w.ephemeral {
 		if m.To == user && m.Channel == channel {
 			out = append(out, *m)

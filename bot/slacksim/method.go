@@ -67,14 +67,14 @@ var methods = map[string]method{
 	"views.update":          {do: (*Workspace).updateView},
 }
 
-// serveMethod answers a call of the Web API.
+// serveMethod answers a call of the Web API, unless a fault does.
 func (w *Workspace) serveMethod(rw http.ResponseWriter, r *http.Request, name string) {
 	a, token, err := readArgs(r)
 	if err != nil {
 		w.answer(rw, name, a, nil, err)
 		return
 	}
-	f := w.spoils(name)
+	f := w.spoils(name, a)
 	w.delay(r, f.Delay)
 	switch {
 	case f.Status != 0:
@@ -84,6 +84,8 @@ func (w *Workspace) serveMethod(rw http.ResponseWriter, r *http.Request, name st
 	case f.Error != "":
 		w.answer(rw, name, a, nil, &apiError{code: f.Error})
 		return
+	case f.Lose == LoseBefore:
+		w.lose(name, a, "lost")
 	}
 	m, known := methods[name]
 	if !known {
@@ -93,14 +95,31 @@ func (w *Workspace) serveMethod(rw http.ResponseWriter, r *http.Request, name st
 	if m.app && r.Header.Get("Authorization") == "" {
 		token = "" // Slack takes an app-level token from the header alone
 	}
-	if err := w.mayCall(m, token); err != nil {
+	if err := w.authenticate(m, token); err != nil {
 		w.answer(rw, name, a, nil, err)
 		return
 	}
 	if !m.app {
-		rw.Header().Set("X-OAuth-Scopes", strings.Join(w.app.scopes, ","))
+		rw.Header().Set("X-OAuth-Scopes", w.granted())
 	}
-	res, err := m.do(w, r, a)
+	w.call(rw, r, name, a, f.Lose == LoseAfter)
+}
+
+// call carries out a call whose token is good; lose says that its answer is lost.
+func (w *Workspace) call(rw http.ResponseWriter, r *http.Request, name string, a args, lose bool) {
+	if wait := w.limit(name, a); wait > 0 {
+		w.record(name, a, fmt.Sprint("http ", http.StatusTooManyRequests))
+		tooMany(rw, wait)
+		return
+	}
+	m := methods[name]
+	res, err := result(nil), w.mayCall(m)
+	if err == nil {
+		res, err = m.do(w, r, a)
+	}
+	if lose {
+		w.lose(name, a, codeOf(err))
+	}
 	w.answer(rw, name, a, res, err)
 }
 
@@ -124,33 +143,6 @@ func (f Fault) answer(rw http.ResponseWriter) {
 		rw.Header().Set("Retry-After", strconv.Itoa(int(f.RetryAfter/time.Second)))
 	}
 	rw.WriteHeader(f.Status)
-}
-
-func (w *Workspace) mayCall(m method, token string) error {
-	want, other := w.cfg.BotToken, w.cfg.AppToken
-	if m.app {
-		want, other = other, want
-	}
-	switch token {
-	case "":
-		return &apiError{code: "not_authed"}
-	case want:
-	case other:
-		return &apiError{code: "not_allowed_token_type"}
-	default:
-		return &apiError{code: "invalid_auth"}
-	}
-	granted := func(s string) bool { return slices.Contains(w.app.scopes, s) }
-	if !m.app && len(m.scopes) > 0 && !slices.ContainsFunc(m.scopes, granted) {
-		return w.missing(strings.Join(m.scopes, ","))
-	}
-	return nil
-}
-
-func (w *Workspace) missing(scope string) error {
-	return &apiError{code: "missing_scope", extra: result{
-		"needed": scope, "provided": strings.Join(w.app.scopes, ","),
-	}}
 }
 
 // maxBody is how much of a body is read.
@@ -202,12 +194,10 @@ func (w *Workspace) answer(rw http.ResponseWriter, name string, a args, res resu
 	if res == nil {
 		res = result{}
 	}
-	code := ""
+	code := codeOf(err)
 	if err != nil {
-		code = "internal_error"
 		var said *apiError
 		if errors.As(err, &said) {
-			code = said.code
 			maps.Copy(res, said.extra)
 			if len(said.messages) > 0 {
 				res["response_metadata"] = map[string]any{"messages": said.messages}
@@ -219,6 +209,18 @@ func (w *Workspace) answer(rw http.ResponseWriter, name string, a args, res resu
 	w.record(name, a, code)
 	rw.Header().Set("Content-Type", "application/json; charset=utf-8")
 	json.NewEncoder(rw).Encode(res)
+}
+
+// codeOf returns what an answer says of an error; "": there is none.
+func codeOf(err error) string {
+	var said *apiError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &said):
+		return said.code
+	}
+	return "internal_error"
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -37,7 +37,7 @@ type response struct {
 func (w *Workspace) newResponseURL(user, channel, ts string) string {
 	id := w.secret("response-")
 	w.urls[id] = &responseURL{
-		user: user, channel: channel, ts: ts,
+		user: w.own(user), channel: channel, ts: ts,
 		expires: w.cfg.Now().Add(responseLife), left: responseUses,
 	}
 	return "http://" + w.host + "/response/" + id
@@ -51,7 +51,7 @@ func (w *Workspace) serveResponse(rw http.ResponseWriter, r *http.Request, id st
 		w.record(name, a, code)
 		http.Error(rw, code, status)
 	}
-	f := w.spoils(name)
+	f := w.spoils(name, nil)
 	w.delay(r, f.Delay)
 	switch {
 	case f.Status != 0:
@@ -61,6 +61,8 @@ func (w *Workspace) serveResponse(rw http.ResponseWriter, r *http.Request, id st
 	case f.Error != "":
 		refuse(nil, http.StatusInternalServerError, f.Error)
 		return
+	case f.Lose == LoseBefore:
+		w.lose(name, nil, "lost")
 	}
 	var body response
 	limited := http.MaxBytesReader(rw, r.Body, maxBody)
@@ -77,6 +79,9 @@ func (w *Workspace) serveResponse(rw http.ResponseWriter, r *http.Request, id st
 	if err := w.respond(u, body); err != nil {
 		refuse(a, http.StatusBadRequest, err.Error())
 		return
+	}
+	if f.Lose == LoseAfter {
+		w.lose(name, a, "")
 	}
 	w.record(name, a, "")
 	fmt.Fprint(rw, "ok")

@@ -12,9 +12,15 @@
 // their hello said they would. Nothing is delivered twice: Slack retries events only, and
 // keyturn has none.
 //
-// It has no rate limits but those that Fault sets, no events, no files, no threads for
-// commands, no Enterprise Grid, no Home, and a view_closed is not sent. The history of a
-// conversation cannot be read over the Web API.
+// It can be made as the field is: Slack's documented rate limits (SetLimits), calls that
+// fail (Fault, Flaky), tokens that are good no more (SetBotToken), scopes that were not
+// granted (SetScopes), people of an Enterprise Grid who have two ids (Person.Global),
+// channels where not everybody may post (Channel), user groups that are disabled
+// (DisableGroup), and fields in other shapes (Patch). All that is off at first.
+//
+// It has no events, no files, no threads for commands, no app of a whole Enterprise Grid,
+// no Home, and a view_closed is not sent. The history of a conversation cannot be read
+// over the Web API.
 //
 // What Slack does not document is marked as an assumption where it is decided. On the
 // whole: the stricter guess, so that what works here has more chance to work there.
@@ -27,6 +33,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -71,7 +78,7 @@ type Workspace struct {
 	closed    bool
 	people    map[string]Person
 	channels  map[string]*Channel
-	groups    map[string][]string
+	groups    map[string]group
 	messages  map[string][]*Message // by channel
 	ephemeral []*Message
 	views     map[string][]*View // the stack of each user's modals, top last
@@ -88,6 +95,13 @@ type Workspace struct {
 	longest   time.Duration // gap that is over
 	turn      int           // which socket gets the next envelope
 	waiting   map[string]*sent
+	tokens    map[string]string // bot tokens: the error that each gets; "": it is good
+	scopes    []string          // of the bot's tokens
+	limited   bool
+	buckets   map[string]*bucket
+	counts    map[string]Count
+	flaky     float64 // share of calls that are spoilt
+	dice      *rand.Rand
 	faults    []*Fault
 	history   []Call
 	acks      []Ack
@@ -172,7 +186,9 @@ func New(cfg Config) (*Workspace, error) {
 	}
 	w := &Workspace{
 		cfg: cfg, app: a, listener: newPipeListener(), done: make(chan struct{}),
-		people: map[string]Person{}, channels: map[string]*Channel{}, groups: map[string][]string{},
+		people: map[string]Person{}, channels: map[string]*Channel{}, groups: map[string]group{},
+		tokens: map[string]string{cfg.BotToken: ""}, scopes: a.scopes,
+		buckets: map[string]*bucket{}, counts: map[string]Count{},
 		messages: map[string][]*Message{}, views: map[string][]*View{},
 		triggers: map[string]*trigger{}, urls: map[string]*responseURL{}, tickets: map[string]bool{},
 		open: map[*conn]bool{}, lifetime: lifetime, waiting: map[string]*sent{}, changed: make(chan struct{}),

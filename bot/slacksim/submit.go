@@ -60,7 +60,7 @@ func (w *Workspace) submission(user string, values map[string]any) (map[string]a
 	payload["view"] = v.wire(state)
 	payload["trigger_id"] = w.newTrigger(user, v.channel, true)
 	payload["response_urls"] = []any{}
-	if p := w.people[user]; p.Team != TeamID { // as recorded from a Slack Connect channel
+	if p, _ := w.person(user); p.Team != TeamID { // as recorded from a Slack Connect channel
 		payload["team"] = map[string]any{"id": p.Team, "domain": "other"}
 	}
 	return payload, v.ID, nil
@@ -81,6 +81,7 @@ func (w *Workspace) answerView(user, id string, payload json.RawMessage) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer w.tellChange()
+	user = w.own(user)
 	v := w.byID(id)
 	if v == nil {
 		return nil // closed meanwhile

@@ -45,7 +45,7 @@ type trigger struct {
 func (w *Workspace) newTrigger(user, channel string, inModal bool) string {
 	id := w.secret("trigger.")
 	w.triggers[id] = &trigger{
-		user: user, channel: channel, inModal: inModal, expires: w.cfg.Now().Add(triggerLife),
+		user: w.own(user), channel: channel, inModal: inModal, expires: w.cfg.Now().Add(triggerLife),
 	}
 	return id
 }
@@ -64,6 +64,7 @@ func (w *Workspace) View(user string) (View, bool) {
 func (w *Workspace) CloseView(user string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	user = w.own(user)
 	if stack := w.views[user]; len(stack) > 0 {
 		w.views[user] = stack[:len(stack)-1]
 		w.tellChange()
@@ -72,7 +73,7 @@ func (w *Workspace) CloseView(user string) {
 
 // top returns the modal that a user has before them; nil: none. w.mu is held.
 func (w *Workspace) top(user string) *View {
-	if stack := w.views[user]; len(stack) > 0 {
+	if stack := w.views[w.own(user)]; len(stack) > 0 {
 		return stack[len(stack)-1]
 	}
 	return nil
