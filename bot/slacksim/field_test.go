@@ -99,7 +99,7 @@ func (a *app) wantRestrictions(c slacksim.Channel, field string) {
 	for _, f := range []string{
 		"is_archived", "is_frozen", "is_read_only", "is_thread_only", "is_non_threadable",
 	} {
-		if shown[f] != (f == field) {
+		if on, _ := shown[f].(bool); on != (f == field) {
 			a.t.Errorf("%s is %v", f, shown[f])
 		}
 	}

@@ -273,6 +273,11 @@ func (w *Workspace) conversationInfo(_ *http.Request, a args) (result, error) {
 	if !w.has(scope) {
 		return nil, w.missing(scope)
 	}
+	return result{"channel": patched(c.wire(member), c.Patch)}, nil
+}
+
+// wire is the conversation as Slack describes it; member says whether the bot is one.
+func (c *Channel) wire(member bool) map[string]any {
 	properties := map[string]any{}
 	if c.PostingRestrictedTo != nil {
 		properties["posting_restricted_to"] = c.PostingRestrictedTo
@@ -280,12 +285,16 @@ func (w *Workspace) conversationInfo(_ *http.Request, a args) (result, error) {
 	if c.ThreadsRestrictedTo != nil {
 		properties["threads_restricted_to"] = c.ThreadsRestrictedTo
 	}
-	return result{"channel": patched(map[string]any{
+	shown := map[string]any{
 		"id": c.ID, "name": c.Name, "is_channel": !c.DirectMessage && !c.MPIM, "is_im": c.DirectMessage,
 		"is_mpim": c.MPIM, "is_private": c.Private || c.MPIM, "is_member": member,
-		"is_archived": c.Archived, "is_frozen": c.Frozen, "is_read_only": c.ReadOnly,
+		"is_archived": c.Archived, "is_read_only": c.ReadOnly,
 		"is_thread_only": c.ThreadOnly, "is_non_threadable": c.NonThreadable,
 		"is_shared": c.ExtShared, "is_ext_shared": c.ExtShared, "is_org_shared": false,
 		"is_pending_ext_shared": false, "context_team_id": TeamID, "properties": properties,
-	}, c.Patch)}, nil
+	}
+	if c.Frozen { // assumption: left out otherwise, since Slack's own types do not have it
+		shown["is_frozen"] = true
+	}
+	return shown
 }
