@@ -217,11 +217,10 @@ func (b *Bot) drawOne(ctx context.Context, channel string, id approval.ID) error
 		return nil
 	}
 	err := b.finish(ctx, func(ctx context.Context) error { return b.draw(ctx, channel, id) })
-	var p *panics.Error
 	switch {
 	case err == nil:
 		return nil
-	case !errors.As(err, &p):
+	case !isPanic(err):
 		return fmt.Errorf("the card of %s: %w", id, err)
 	}
 	b.announcer.rest(id, b.Now().Add(lostFor))

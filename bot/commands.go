@@ -193,7 +193,7 @@ func (b *Bot) openAsk(ctx context.Context, id, trigger string, who presser, chan
 	a := act{id, who.User, channel}
 	form, err := b.openView(ctx, trigger, loadingModal(t.Action))
 	if err != nil {
-		b.notOpened(ctx, a, err)
+		b.notOpened(ctx, a, err, t.Reason)
 		return
 	}
 	view, err := b.prepareAsk(ctx, who, channel, t)
@@ -227,24 +227,28 @@ func (b *Bot) fill(ctx context.Context, a act, form string, view slack.ModalView
 	}
 	b.Log.Warn().Str("envelope_id", a.envelope).Str("actor", a.user).Err(err).
 		Msg("a form could not be shown")
-	words := "Slack did not let me fill in the form. Close it, and type the command again."
-	blocks := []slack.Block{section(words)}
-	if t.Reason != "" {
-		blocks = append(blocks, contextLine("Your words were:"), quote(t.Reason))
+	b.tell(ctx, a.envelope, a.channel, a.user, withWords(t.Reason,
+		section("Slack did not let me fill in the form. Close it, and type the command again."))...)
+}
+
+// withWords adds what somebody typed, if anything, so that they need not type it again.
+func withWords(typed string, blocks ...slack.Block) []slack.Block {
+	if typed == "" {
+		return blocks
 	}
-	b.tell(ctx, a.envelope, a.channel, a.user, blocks...)
+	return append(blocks, contextLine("Your words were:"), quote(typed))
 }
 
 // notOpened tells a person that their form did not open.
-func (b *Bot) notOpened(ctx context.Context, a act, err error) {
+func (b *Bot) notOpened(ctx context.Context, a act, err error, typed string) {
+	words := "Slack gave me no time to open the form, so nothing was asked for. Do it once more."
 	if concernOf(err) != aboutTrigger {
-		b.trip(ctx, a.envelope, a.channel, a.user, err)
-		return
+		words = "Slack did not open the form, so nothing was asked for. Try again in a moment; " +
+			"the operator finds it in the log under " + code(reference(a.envelope)) + "."
 	}
-	b.Log.Warn().Str("envelope_id", a.envelope).Str("actor", a.user).Err(err).
-		Msg("a form came too late")
-	b.tell(ctx, a.envelope, a.channel, a.user, section("Slack gave me no time to open the form, "+
-		"so nothing was asked for. Do it once more."))
+	b.Log.Warn().Str("reference", reference(a.envelope)).Str("envelope_id", a.envelope).Str("actor", a.user).Err(err).
+		Msg("a form was not opened")
+	b.tell(ctx, a.envelope, a.channel, a.user, withWords(typed, section(words))...)
 }
 
 // prepareAsk refuses what could only fail, before anything is typed.

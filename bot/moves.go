@@ -258,13 +258,11 @@ func (b *Bot) answer(ctx context.Context, envelope string, r received, err error
 			Str("actor", r.Who.User).Err(err).Msg("work went wrong")
 		blocks = append(blocks, section(troubleWords(reference(envelope))))
 	}
-	switch {
-	case r.Ask != nil:
-		blocks = append(blocks, contextLine("Your reason was:"), quote(r.Ask.Reason))
-	case r.Explain != "":
-		blocks = append(blocks, contextLine("Your words were:"), quote(r.Explain))
+	typed := r.Explain
+	if r.Ask != nil {
+		typed = r.Ask.Reason
 	}
-	b.tell(ctx, envelope, r.Channel, r.Who.User, blocks...)
+	b.tell(ctx, envelope, r.Channel, r.Who.User, withWords(typed, blocks...)...)
 }
 
 // trip logs what went wrong and tells the person under which reference.

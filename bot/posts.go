@@ -70,11 +70,14 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 				return nil, true, b.passForged(ctx, channel, seq+1) // it is gone
 			}
 			seq = e.Seq
-			posts, err := b.postsOf(ctx, channel, e)
-			if err != nil {
+			var posts []func(context.Context) error
+			err := panics.Caught(func() (err error) { posts, err = b.postsOf(ctx, channel, e); return err })
+			switch {
+			case isPanic(err):
+				return func(ctx context.Context) error { return b.skip(ctx, channel, e, err) }, passed, nil
+			case err != nil:
 				return nil, passed, err
-			}
-			if len(posts) > 0 {
+			case len(posts) > 0:
 				return func(ctx context.Context) error { return b.postOrSkip(ctx, channel, e, posts) }, passed, nil
 			}
 		}
@@ -103,10 +106,14 @@ func (b *Bot) postOrSkip(
 	ctx context.Context, channel string, e audit.Entry, posts []func(context.Context) error,
 ) error {
 	err := panics.Caught(func() error { return b.postAll(ctx, channel, e.Seq, posts) })
-	var p *panics.Error
-	if !errors.As(err, &p) && concernOf(err) != aboutMessage {
-		return err
+	if isPanic(err) || concernOf(err) == aboutMessage {
+		return b.skip(ctx, channel, e, err)
 	}
+	return err
+}
+
+// skip leaves an entry out of a channel, and raises the alarm of it.
+func (b *Bot) skip(ctx context.Context, channel string, e audit.Entry, err error) error {
 	b.reportPanic(err)
 	b.Log.Error().Int64("entry", e.Seq).Str("channel", channel).Err(err).Msg("an entry cannot be posted")
 	if e.Kind != audit.Alarmed {

@@ -71,10 +71,15 @@ func (b *Bot) start(ctx context.Context, a act, work func(context.Context)) {
 	})
 }
 
+// isPanic reports whether an error is a panic.
+func isPanic(err error) bool {
+	var p *panics.Error
+	return errors.As(err, &p)
+}
+
 // reportPanic counts a panic, for the metrics.
 func (b *Bot) reportPanic(err error) {
-	var p *panics.Error
-	if errors.As(err, &p) {
+	if isPanic(err) {
 		b.panicked.Add(1)
 	}
 }
@@ -113,7 +118,7 @@ func (b *Bot) receivePress(ctx context.Context, envelope string, i interaction) 
 		b.start(ctx, a, func(ctx context.Context) {
 			form := explainModal(approval.ID(button.Value), a.channel)
 			if _, err := b.openView(ctx, i.TriggerID, form); err != nil {
-				b.notOpened(ctx, a, err)
+				b.notOpened(ctx, a, err, "")
 			}
 		})
 	case i.View.ID != "":
@@ -184,9 +189,7 @@ func (b *Bot) returnWords(
 	for _, words := range wrong {
 		blocks = append(blocks, section(words))
 	}
-	if typed := i.input(reasonBlock).Value; typed != "" {
-		blocks = append(blocks, contextLine("Your words were:"), quote(typed))
-	}
+	blocks = withWords(i.input(reasonBlock).Value, blocks...)
 	b.tell(ctx, envelope, r.Channel, i.User.ID, blocks...)
 }
 

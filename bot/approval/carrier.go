@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"keyturn/bot/audit"
+	"keyturn/bot/panics"
 	"keyturn/mgmt"
 )
 
@@ -70,7 +71,12 @@ func (c *Carrier) Run(ctx context.Context) {
 		switch {
 		case err == nil:
 			claimed := c.Now()
-			wg.Go(func() { c.carry(ctx, r, claimed) })
+			wg.Go(func() {
+				err := panics.Caught(func() error { c.carry(ctx, r, claimed); return nil })
+				if err != nil {
+					c.setAside(ctx, r, err)
+				}
+			})
 			continue
 		case !errors.Is(err, ErrUnknown):
 			c.report(ctx, "", fmt.Errorf("claiming a request: %w", err))
@@ -91,6 +97,35 @@ func (c *Carrier) Run(ctx context.Context) {
 		case <-timer:
 		case <-ctx.Done():
 		}
+	}
+}
+
+// asideFor is how long a request rests whose carrying-out panicked.
+const asideFor = time.Minute
+
+// setAside lets a request rest that cannot be carried on, and raises an alarm, so that the
+// others go on. If that fails too, its lease runs out, and it is claimed again.
+func (c *Carrier) setAside(ctx context.Context, r Request, err error) {
+	ctx = context.WithoutCancel(ctx)
+	c.report(ctx, r.ID, fmt.Errorf("carrying out: %w", err))
+	alarm := audit.Entry{
+		Kind: audit.Alarmed, Cause: "aside:" + string(r.ID), Tenant: r.Tenant, Version: c.Version,
+		Alarm: &audit.Alarm{What: audit.RowSetAside},
+		Note: fmt.Sprintf("keyturn cannot carry on %s, and tries again each minute. "+
+			"Look at the tenant's Dashboard; the log says why.", r.ID),
+	}
+	if err := c.Store.Note(ctx, alarm); err != nil {
+		c.report(ctx, r.ID, fmt.Errorf("raising an alarm: %w", err))
+	}
+	now, err := c.Store.Request(ctx, r.ID)
+	if err == nil {
+		_, err = c.Store.Move(ctx, Move{
+			ID: r.ID, From: []State{now.State}, To: now.State, Epoch: r.Epoch,
+			Release: true, DueAt: c.Now().Add(asideFor),
+		})
+	}
+	if err != nil {
+		c.report(ctx, r.ID, fmt.Errorf("letting a request rest: %w", err))
 	}
 }
 

@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"keyturn/bot/panics"
 )
 
 // Envelope is one delivery of Slack's.
@@ -129,12 +130,8 @@ func (c *conn) settle(d time.Duration) {
 // call asks the handler. A panic in it is an error, so that one odd envelope does not
 // stop the presses of everybody else.
 func call(ctx context.Context, h Handler, e Envelope) (payload any, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the handler panicked: %v\n%s", r, debug.Stack())
-		}
-	}()
-	return h(ctx, e)
+	err = panics.Caught(func() (err error) { payload, err = h(ctx, e); return err })
+	return payload, err
 }
 
 // ack writes an ack on this connection. If that is gone, so is the ack: Slack takes

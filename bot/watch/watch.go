@@ -26,6 +26,7 @@ import (
 
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
+	"keyturn/bot/panics"
 )
 
 const (
@@ -69,7 +70,8 @@ func (w *Watch) Run(ctx context.Context) {
 		wg.Go(func() {
 			s := &sight{Watch: w, tenant: t, told: map[string]bool{}}
 			for ctx.Err() == nil {
-				pause, err := s.turn(ctx)
+				pause := s.Every
+				err := panics.Caught(func() (err error) { pause, err = s.turn(ctx); return err })
 				if err != nil && ctx.Err() == nil {
 					w.Report(t.Name, err)
 				}
