@@ -34,6 +34,7 @@ type announcer struct {
 	posted map[string]int64          // how far the posts of a channel are, where that could not be kept
 	cards  map[approval.ID]string    // cards that were posted, where that could not be kept
 	lost   map[approval.ID]time.Time // since when a drawing of a request's card may still arrive
+	joined map[int64]bool            // entries that were posted with others, in the audit channel
 	rested map[approval.ID]time.Time // until when a card that cannot be drawn is left alone
 }
 
@@ -41,7 +42,7 @@ func newAnnouncer() *announcer {
 	return &announcer{
 		wake: make(chan struct{}, 1), parked: map[string]*parked{}, posted: map[string]int64{},
 		cards: map[approval.ID]string{}, lost: map[approval.ID]time.Time{},
-		rested: map[approval.ID]time.Time{},
+		rested: map[approval.ID]time.Time{}, joined: map[int64]bool{},
 	}
 }
 

@@ -251,3 +251,31 @@ func TestAStopEndsWhatOnlyLooks(t *testing.T) {
 		h.stop = func() {}
 	})
 }
+
+// TestWhatOnePersonWithdrewSharesAPost where the audit channel is behind; what others did,
+// and what still stands, has posts of its own.
+func TestWhatOnePersonWithdrewSharesAPost(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		card := h.ask("revoke")
+		h.slack.Fault(slacksim.Fault{Method: "chat.postMessage", Status: 503,
+			If: func(args map[string]string) bool { return args["channel"] == trail }})
+		for range 12 {
+			h.slash("UDAVE", "/signing-keys rotate")
+			h.submit("UDAVE", map[string]any{"reason": "trying it out"})
+			all := h.cards()
+			h.press("UDAVE", all[len(all)-1], "cancel")
+		}
+		h.slash("UDAVE", "/signing-keys rotate")
+		h.submit("UDAVE", map[string]any{"reason": "this one stays"})
+		h.press("UBOB", card, "deny")
+		h.slack.ClearFaults()
+		time.Sleep(time.Minute)
+		h.rest()
+		posts := shows(h.slack.Messages(trail))
+		all := strings.Join(posts, "\n")
+		if len(posts) > 6 || strings.Count(all, "Withdrawn") != 1 {
+			t.Errorf("%d posts, want the twelve joined:\n%s", len(posts), all)
+		}
+		wantIn(t, "the audit channel", all, "UDAVE asked for 12 changes", "this one stays", "denied by @UBOB", "(#2 asked, #3 cancelled)")
+	})
+}

@@ -131,15 +131,24 @@ func (b *Bot) skip(ctx context.Context, channel string, e audit.Entry, err error
 // postsOf returns what an entry is posted with in a channel: in the audit channel, in
 // the thread of its request's card, in both where they are the same channel, or nowhere.
 func (b *Bot) postsOf(ctx context.Context, channel string, e audit.Entry) (posts []func(context.Context) error, err error) {
-	if channel == b.AuditChannel && isPosted(e) {
-		post := b.postEntry
-		if e.Kind == audit.Refused {
-			post = b.postRefused
+	if channel == b.AuditChannel && isPosted(e) && !b.announcer.isJoined(e.Seq) {
+		post := func(ctx context.Context) error { return b.postEntry(ctx, e) }
+		switch e.Kind {
+		case audit.Refused:
+			post = func(ctx context.Context) error { return b.postRefused(ctx, e) }
 			if _, last, err := b.Posts.Joined(ctx, channel, approval.ID(e.Request), e.Actor.User); err != nil || last >= e.Seq {
 				return nil, err
 			}
+		case audit.Asked:
+			all, err := b.withdrawals(ctx, e)
+			if err != nil {
+				return nil, err
+			}
+			if all != nil {
+				post = func(ctx context.Context) error { return b.postWithdrawn(ctx, all) }
+			}
 		}
-		posts = append(posts, func(ctx context.Context) error { return post(ctx, e) })
+		posts = append(posts, post)
 	}
 	if _, ok := threadLine(e, naming(b.Mention)); ok {
 		r, err := b.Trail.Request(ctx, approval.ID(e.Request))
