@@ -118,7 +118,7 @@ func (m *mort) act() {
 		reason := fmt.Sprintf("mort's %d, again", m.n)
 		m.slack.CloseView(who)
 		typed := m.acted("mort", func() (slacksim.Outcome, error) {
-			return m.slack.Slash(who, room, "/signing-keys revoke "+m.toy)
+			return m.slack.Slash(who, room, "/signing-keys revoke "+m.toys[0])
 		})
 		if !typed || !m.awaitFor(hasty, func() bool { return m.hasForm(who) }) {
 			return

@@ -83,7 +83,7 @@ func (l *long) revocable() (kid string) {
 
 // notApproved is the n-th round that comes to nothing.
 func (l *long) notApproved(n int) round {
-	r := round{name: fmt.Sprint("B", n), asker: "U0CAROL", line: "rotate-and-revoke"}
+	r := round{name: fmt.Sprint("B", n), asker: "U0CAROL", line: "revoke " + l.toys[1]}
 	if n%2 == 1 {
 		r.decider, r.verb, r.kind, r.title = "U0DORA", "deny", "denied", "Denied"
 	} else {

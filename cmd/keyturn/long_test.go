@@ -90,7 +90,7 @@ type long struct {
 	path   string
 	rows   *sql.DB      // reads beside keyturn
 	spare  []string     // kids of previously used keys that are to be revoked
-	toy    string       // the kid of one that is asked for and never revoked
+	toys   []string     // kids of two that are asked for and never revoked
 	newest atomic.Value // slacksim.Message: the card that was posted last
 	pid    int
 	over   chan struct{} // closed once keyturn ended
@@ -112,7 +112,7 @@ func newLong(t *testing.T) *long {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tenant := auth0sim.New(auth0sim.Config{Previous: 4, Rate: 10, Burst: 10})
+	tenant := auth0sim.New(auth0sim.Config{Previous: 6, Rate: 10, Burst: 10})
 	l := &long{
 		stage: &stage{slack: w, tenant: tenant}, t: t,
 		path: filepath.Join(t.TempDir(), "keyturn.db"), over: make(chan struct{}),
@@ -132,7 +132,7 @@ func newLong(t *testing.T) *long {
 			l.spare = append(l.spare, k.KID)
 		}
 	}
-	l.toy, l.spare = l.spare[0], l.spare[1:]
+	l.toys, l.spare = l.spare[:2], l.spare[2:]
 	slack, auth0 := httptest.NewServer(w), httptest.NewServer(tenant)
 	t.Cleanup(func() {
 		slack.CloseClientConnections()
@@ -223,11 +223,10 @@ func (l *long) isReady() bool {
 	return res.StatusCode == http.StatusOK
 }
 
-// count returns what a query counts; -1: it could not be read.
-func (l *long) count(query string, args ...any) int64 {
-	n := int64(-1)
-	if err := l.rows.QueryRow(query, args...).Scan(&n); err != nil {
-		return -1
+// count returns what a query counts.
+func (l *long) count(query string) (n int64) {
+	if err := l.rows.QueryRow(query).Scan(&n); err != nil {
+		l.t.Errorf("%s: %v", query, err)
 	}
 	return n
 }
@@ -236,7 +235,7 @@ const (
 	rowsUnworked = `SELECT count(*) FROM inbox WHERE worked_at = 0`
 	rowsReceived = `SELECT count(*) FROM inbox`
 	trailSize    = `SELECT size FROM trail_head`
-	trailPosted  = `SELECT seq FROM posts WHERE channel = '` + trailRoom + `'`
+	trailPosted  = `SELECT coalesce(max(seq), 0) FROM posts WHERE channel = '` + trailRoom + `'`
 )
 
 // catchesUp checks that what was received is worked, that the channel of the trail comes to
