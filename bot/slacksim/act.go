@@ -31,20 +31,8 @@ func (w *Workspace) Slash(user, channel, line string) (Outcome, error) {
 		w.mu.Unlock()
 		return Outcome{}, err
 	}
-	text = strings.TrimSpace(text)
-	if w.app.commands[name].Escape {
-		text = w.typed(text)
-	}
-	p, _ := w.person(user)
-	u := &responseURL{user: p.ID, channel: channel}
-	payload := map[string]any{
-		"token": "sim", "team_id": TeamID, "team_domain": "sim",
-		"channel_id": channel, "channel_name": c.wireName(),
-		"user_id": user, "user_name": p.Name,
-		"command": name, "text": text, "api_app_id": AppID, "is_enterprise_install": "false",
-		"response_url": w.newResponseURL(user, channel, ""),
-		"trigger_id":   w.newTrigger(user, channel, false),
-	}
+	u := &responseURL{user: w.own(user), channel: channel}
+	payload := w.slashPayload(user, c, name, strings.TrimSpace(text))
 	w.mu.Unlock()
 	out, err := w.deliver(envelope{
 		kind: "slash_commands", accepts: true, payload: payload, lost: notTaken, warning: notAnswered,
@@ -64,6 +52,26 @@ func (w *Workspace) Slash(user, channel, line string) (Outcome, error) {
 		return out, fmt.Errorf("showing the ack of the command: %w", err)
 	}
 	return out, nil
+}
+
+// slashPayload returns what is sent of a command. w.mu is held.
+func (w *Workspace) slashPayload(user string, c *Channel, name, text string) map[string]any {
+	if w.app.commands[name].Escape {
+		text = w.typed(text)
+	}
+	p, _ := w.person(user)
+	payload := map[string]any{
+		"token": "sim", "team_id": TeamID, "team_domain": "sim",
+		"channel_id": c.ID, "channel_name": c.wireName(),
+		"user_id": user, "user_name": p.Name,
+		"command": name, "text": text, "api_app_id": AppID, "is_enterprise_install": "false",
+		"response_url": w.newResponseURL(user, c.ID, ""),
+		"trigger_id":   w.newTrigger(user, c.ID, false),
+	}
+	if id := w.cfg.Enterprise; id != "" {
+		payload["enterprise_id"], payload["enterprise_name"] = id, enterpriseName
+	}
+	return payload
 }
 
 // mayType returns the channel in which user may type the command. Bots are not held
@@ -265,12 +273,16 @@ func (w *Workspace) interaction(kind, user string) (map[string]any, error) {
 	case !w.app.interactive:
 		return nil, errors.New("the manifest has interactivity switched off")
 	}
-	return map[string]any{
+	payload := map[string]any{
 		"type": kind, "api_app_id": AppID, "token": "sim",
 		"enterprise": nil, "is_enterprise_install": false,
 		"user": map[string]any{"id": user, "username": p.Name, "name": p.Name, "team_id": p.Team},
 		"team": map[string]any{"id": TeamID, "domain": "sim"},
-	}, nil
+	}
+	if id := w.cfg.Enterprise; id != "" {
+		payload["enterprise"] = map[string]any{"id": id, "name": enterpriseName}
+	}
+	return payload, nil
 }
 
 // pressed returns the action that a press sends. An error means that there is no such

@@ -3,8 +3,10 @@ package slacksim_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/slack-go/slack"
@@ -213,6 +215,42 @@ func TestAPersonWithTwoIDs(t *testing.T) {
 			if n := len(a.w.Ephemerals(id, "C0GRID")); n != 2 {
 				t.Errorf("%s sees %d messages, want 2: they are one", id, n)
 			}
+		}
+	})
+}
+
+func TestAWorkspaceInAGrid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, err := slacksim.New(slacksim.Config{Manifest: manifest(t), Enterprise: "E0SIM"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		w.AddPerson(slacksim.Person{ID: "UGRID", Name: "gus"})
+		w.AddPerson(slacksim.Person{ID: "UXENA", Name: "xena", Team: "T0OTHER"})
+		members := []string{"UGRID", slacksim.BotID}
+		w.AddChannel(slacksim.Channel{ID: "C0ROOM", Name: "room", Members: members})
+		a := &app{t: t, w: w, http: &http.Client{Transport: &http.Transport{DialContext: w.Dial}}}
+		defer a.http.CloseIdleConnections()
+		a.api = a.client("xoxb-sim")
+		who, err := a.api.AuthTestContext(t.Context())
+		if err != nil || who.EnterpriseID != "E0SIM" {
+			t.Errorf("the app is of %+v, %v", who, err)
+		}
+		for user, want := range map[string]string{"UGRID": "E0SIM", "UXENA": ""} {
+			u, err := a.api.GetUserInfoContext(t.Context(), user)
+			if err != nil || u.Enterprise.EnterpriseID != want {
+				t.Errorf("%s is of %q, %v, want %q", user, u.Enterprise.EnterpriseID, err, want)
+			}
+		}
+		s := a.dial()
+		defer s.ws.Close()
+		go s.acknowledge(t)
+		if _, err := w.Slash("UGRID", "C0ROOM", "/signing-keys"); err != nil {
+			t.Error(err)
+		}
+		if e := <-s.envelopes; e.Payload["enterprise_id"] != "E0SIM" {
+			t.Errorf("a command is of %v", e.Payload["enterprise_id"])
 		}
 	})
 }

@@ -18,9 +18,9 @@ type Person struct {
 	Deactivated        bool
 	Bot                bool
 	AppUser            bool
-	Stranger           bool   // of another workspace, and without a channel in common
-	Team               string // "": this workspace; another: Slack Connect
-	Enterprise         string
+	Stranger           bool            // of another workspace, and without a channel in common
+	Team               string          // "": this workspace; another: Slack Connect
+	Enterprise         string          // "": that of this workspace, for people of it
 	Patch              json.RawMessage // fields of users.info that are otherwise
 }
 
@@ -70,6 +70,9 @@ func (w *Workspace) AddPerson(p Person) {
 	defer w.mu.Unlock()
 	if p.Team == "" {
 		p.Team = TeamID
+	}
+	if p.Team == TeamID {
+		p.Enterprise = cmp.Or(p.Enterprise, w.cfg.Enterprise)
 	}
 	w.people[p.ID] = p
 }
@@ -153,10 +156,14 @@ func (w *Workspace) seen(user, channel string) (*Channel, bool) {
 }
 
 func (w *Workspace) authTest(*http.Request, args) (result, error) {
-	return result{
+	res := result{
 		"url": teamURL, "team": "Simulated", "user": "keyturn",
 		"team_id": TeamID, "user_id": BotID, "bot_id": appBotID, "is_enterprise_install": false,
-	}, nil
+	}
+	if w.cfg.Enterprise != "" {
+		res["enterprise_id"] = w.cfg.Enterprise
+	}
+	return res, nil
 }
 
 // userInfo describes somebody by either id. Assumption: under the id that was asked for.

@@ -54,6 +54,8 @@ const (
 const (
 	appBotID = "B0KEYTURN" // the app as the author of messages
 	teamURL  = "https://sim.slack.example/"
+
+	enterpriseName = "Simulated Organisation"
 )
 
 // Config is what a workspace is made of.
@@ -62,6 +64,9 @@ type Config struct {
 	Manifest []byte           // of the app: its commands, scopes and settings
 	AppToken string           // "": xapp-1-A0KEYTURN-1-sim
 	BotToken string           // "": xoxb-sim
+
+	// Enterprise is the id, E…, of the Enterprise Grid that the workspace is in; "": none.
+	Enterprise string
 }
 
 // Workspace is a simulated workspace with one app in it. It is safe for concurrent
