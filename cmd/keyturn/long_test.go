@@ -99,7 +99,7 @@ type long struct {
 	figures figures
 }
 
-// people and what they are. The approvers are the first four.
+// longPeople are all in the incident's channel. The first four are the approvers.
 var longPeople = []slacksim.Person{
 	{ID: "U0ALICE", Name: "alice"}, {ID: "U0BOB", Name: "bob"},
 	{ID: "U0CAROL", Name: "carol"}, {ID: "U0DORA", Name: "dora"},
@@ -120,13 +120,7 @@ func newLong(t *testing.T) *long {
 			ended: map[string]int{}, acted: map[string]int{}, acked: map[string]int{},
 		},
 	}
-	members := []string{slacksim.BotID}
-	for _, p := range longPeople {
-		w.AddPerson(p)
-		members = append(members, p.ID)
-	}
-	w.AddChannel(slacksim.Channel{ID: room, Name: "incident", Members: members})
-	w.AddChannel(slacksim.Channel{ID: trailRoom, Name: "trail", Members: []string{slacksim.BotID}})
+	l.comeIn()
 	for _, k := range tenant.Keys() {
 		if k.Role == "previous" {
 			l.spare = append(l.spare, k.KID)
@@ -148,6 +142,18 @@ func newLong(t *testing.T) *long {
 	}
 	t.Cleanup(func() { l.rows.Close() })
 	return l
+}
+
+// comeIn fills the workspace.
+func (l *long) comeIn() {
+	bot := []string{slacksim.BotID}
+	members := bot
+	for _, p := range longPeople {
+		l.slack.AddPerson(p)
+		members = append(members, p.ID)
+	}
+	l.slack.AddChannel(slacksim.Channel{ID: room, Name: "incident", Members: members})
+	l.slack.AddChannel(slacksim.Channel{ID: trailRoom, Name: "trail", Members: bot})
 }
 
 func environment(slack, auth0, database string) []string {
