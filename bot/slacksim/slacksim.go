@@ -14,9 +14,9 @@
 //
 // It can be made as the field is: Slack's documented rate limits (SetLimits), calls that
 // fail (Fault, Flaky), tokens that are good no more (SetBotToken), scopes that were not
-// granted (SetScopes), people of an Enterprise Grid who have two ids (Person.Global),
-// channels where not everybody may post (Channel), user groups that are disabled
-// (DisableGroup), and fields in other shapes (Patch). All that is off at first.
+// granted (SetScopes), an Enterprise Grid (Config) whose people may have two ids
+// (Person.Global), channels where not everybody may post (Channel), user groups that are
+// disabled (DisableGroup), and fields in other shapes (Patch). All that is off at first.
 //
 // It has no events, no files, no threads for commands, no app of a whole Enterprise Grid,
 // no Home, and a view_closed is not sent. The history of a conversation cannot be read
