@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// retryPosts is how long a channel waits of which Slack did not take a card or post,
-	// and parkedFor how long one that Slack takes nothing for, in turns of Config.Pace.
+	// A channel waits one turn of Config.Pace after the first failure, one more after each
+	// that follows, and retryPosts turns at most; parkedFor turns where Slack takes nothing.
 	retryPosts = 5
 	parkedFor  = 60
 	// lostFor is how long a call that was given up may still arrive at Slack: longer than
@@ -147,6 +147,7 @@ func (b *Bot) announce(ctx context.Context) {
 
 // catchUp shows what a channel lacks, until it lacks nothing.
 func (b *Bot) catchUp(ctx context.Context, channel string) {
+	failures := 0
 	for first := true; ; first = false {
 		more, err := b.show(ctx, channel)
 		if ctx.Err() != nil {
@@ -154,9 +155,11 @@ func (b *Bot) catchUp(ctx context.Context, channel string) {
 		}
 		switch concernOf(err) {
 		case aboutNothing:
+			failures = 0
 		case aboutPassing, aboutMessage, aboutGone, aboutToken:
 			b.Log.Warn().Str("channel", channel).Err(err).Msg("a channel is behind")
-			sleep(ctx, retryPosts*b.Pace)
+			failures = min(failures+1, retryPosts)
+			sleep(ctx, time.Duration(failures)*b.Pace)
 			continue
 		default:
 			b.park(ctx, channel, said(err))

@@ -131,13 +131,13 @@ func (b *Bot) share(ctx context.Context, id string, i interaction, tenant string
 		b.answer(ctx, id, who, &approval.Refusal{Why: approval.UnknownTenant})
 		return
 	}
-	if err := b.people.place(ctx, i.channel(), b.Channels); err != nil {
-		b.answer(ctx, id, who, err)
-		return
-	}
-	if !b.shares.take(i.User.ID) {
+	if !b.shares.take(i.User.ID) { // before anything is asked of Slack or Auth0
 		b.tell(ctx, id, i.channel(), i.User.ID,
 			section("You shared the keys in the last minute. Wait a moment, then press again."))
+		return
+	}
+	if err := b.people.place(ctx, i.channel(), b.Channels); err != nil {
+		b.answer(ctx, id, who, err)
 		return
 	}
 	blocks, err := b.list(ctx, tenant, false)

@@ -30,7 +30,7 @@ const (
 	maxKnown   = 5000             // rows in memory; the rest wait on the disk
 	readEvery  = 5 * time.Second  // for whatever woke nobody
 	firstRetry = time.Second      // after a failure; it doubles
-	lastRetry  = 15 * time.Second // up to this
+	lastRetry  = 5 * time.Second  // up to this
 	markWithin = 5 * time.Second  // for the mark alone, whatever the move took
 	spacing    = 2 * time.Second  // before the same press is judged again after a refusal
 )
@@ -295,7 +295,7 @@ func (r *row) until() time.Time {
 
 // retry is when a row is tried again that failed just now.
 func (w *inboxWork) retry(r *row) time.Time {
-	return w.Now().Add(min(lastRetry, firstRetry<<min(r.tries, 4)))
+	return w.Now().Add(min(lastRetry, firstRetry<<min(r.tries, 3)))
 }
 
 // mark marks rows as worked, with a time of its own, whatever the work took.
