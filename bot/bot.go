@@ -174,7 +174,7 @@ func (b *Bot) Run(ctx context.Context) error {
 		wg.Go(func() { b.drawAgain(inner) })
 	})
 	if err := b.socket.Serve(serving, b.receive); err != nil {
-		return fmt.Errorf("connecting to Slack: %w", err)
+		return fmt.Errorf("connecting to Slack with KEYTURN_SLACK_APP_TOKEN: %w", err)
 	}
 	return b.refusal()
 }

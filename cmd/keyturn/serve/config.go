@@ -1,11 +1,6 @@
 package serve
 
 import (
-	"errors"
-	"fmt"
-	"os"
-	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,24 +15,62 @@ import (
 // field's name in capitals. Lists are comma-separated. A secret can come from a file
 // instead, named by the variable with _FILE at its end.
 type Config struct {
-	SlackAppToken  Secret        `split_words:"true"`                                  // app-level token, xapp-…; required
-	SlackBotToken  Secret        `split_words:"true"`                                  // bot token, xoxb-…; required
-	SlackAPIUrl    string        `split_words:"true" default:"https://slack.com/api/"` // another only for a simulator or a proxy
-	Approvers      []string      // ids of users and user groups; required: nobody may approve by default
-	Requesters     []string      // the same; default: the approvers; *: every full member
-	Channels       []string      // ids of channels where it may be used; default: every channel the bot is in
-	AuditChannel   string        `split_words:"true"`                      // id of the channel where the trail is posted; required
-	ApprovalTTL    time.Duration `split_words:"true" default:"30m"`        // how long a request waits for its approval, 1m to 24h
-	Mention        string        `default:"on"`                            // on, or off: nobody is mentioned on cards and posts
-	DatabaseURL    string        `split_words:"true" default:"keyturn.db"` // path of the SQLite file
-	AuditKeyFile   string        `split_words:"true"`                      // path of the key that signs the trail's checkpoints; default: the SQLite file's with .key at its end
-	HTTPAddr       string        `split_words:"true"`                      // address of /healthz, /readyz and /metrics, such as :8080; default: off
-	LogLevel       string        `split_words:"true" default:"info"`       // debug, info, warn or error
-	LogFormat      string        `split_words:"true" default:"json"`       // json or console
-	WatchInterval  time.Duration `split_words:"true" default:"1m"`         // between two looks at each tenant's keys, 1s to 1h; 0: off
-	KeyMaxAge      time.Duration `split_words:"true" default:"8760h"`      // how long a key may be in use before it is reminded of; 0: for ever
-	PreviousMaxAge time.Duration `split_words:"true" default:"720h"`       // the same for a previously used key that is not revoked; 0: for ever
-	Tenants        []string      // names, such as prod,staging; required
+	// SlackAppToken is the app-level token, xapp-…; required.
+	SlackAppToken     Secret `split_words:"true"`
+	SlackAppTokenFile File   `split_words:"true"`
+
+	// SlackBotToken is the bot token, xoxb-…; required.
+	SlackBotToken     Secret `split_words:"true"`
+	SlackBotTokenFile File   `split_words:"true"`
+
+	// SlackAPIUrl is Slack's; another only for a simulator or a proxy.
+	SlackAPIUrl Text `split_words:"true"`
+
+	// Approvers are ids of users and user groups; required: nobody may approve by default.
+	Approvers List
+
+	// Requesters are the same; default: the approvers; *: every full member.
+	Requesters List
+
+	// Channels are the ids of those where it may be used; default: every one the bot is in.
+	Channels List
+
+	// AuditChannel is the id of the channel where the trail is posted; required.
+	AuditChannel Text `split_words:"true"`
+
+	// ApprovalTTL is how long a request waits for its approval, 1m to 24h.
+	ApprovalTTL Duration `split_words:"true"`
+
+	// Mention is on or off; off: nobody is mentioned on cards and posts.
+	Mention Text
+
+	// Frozen is on or off; on: nothing is written to Auth0, and all else works.
+	Frozen Text
+
+	// DatabaseURL is the path of the SQLite file.
+	DatabaseURL Text `split_words:"true"`
+
+	// AuditKeyFile is the path of the key that signs the trail's checkpoints; default: the
+	// SQLite file's with .key at its end.
+	AuditKeyFile Text `split_words:"true"`
+
+	// HTTPAddr is where /healthz, /readyz and /metrics are, such as :8080; default: off.
+	HTTPAddr Text `split_words:"true"`
+
+	LogLevel  Text `split_words:"true"` // debug, info, warn or error
+	LogFormat Text `split_words:"true"` // json or console
+
+	// WatchInterval is between two looks at each tenant's keys, 1s to 1h; 0: off.
+	WatchInterval Duration `split_words:"true"`
+
+	// KeyMaxAge is how long a key may be in use before it is reminded of; 0: for ever.
+	KeyMaxAge Duration `split_words:"true"`
+
+	// PreviousMaxAge is the same for a previously used key that is not revoked.
+	PreviousMaxAge Duration `split_words:"true"`
+
+	// Tenants are names, such as prod,staging; required.
+	Tenants List
 
 	ByTenant []TenantConfig `ignored:"true"` // read by the names in Tenants
 	Drill    bool           `ignored:"true"` // set by no variable
@@ -46,193 +79,135 @@ type Config struct {
 // TenantConfig is the same for one tenant: each variable is KEYTURN_TENANT_, the
 // tenant's name, and the field's name in capitals.
 type TenantConfig struct {
-	Domain       string   // the canonical domain, acme.eu.auth0.com; an http:// address only where its host is loopback; required
-	ClientID     string   `split_words:"true"` // of the machine-to-machine application; required
-	ClientSecret Secret   `split_words:"true"` // required
-	JWKSDomains  []string `split_words:"true"` // custom domains whose JWKS must also be looked at
-	Approvers    []string // overrides KEYTURN_APPROVERS for this tenant
+	// Domain is the canonical domain, acme.eu.auth0.com; an http:// address only where its
+	// host is loopback; required.
+	Domain Text
+
+	// ClientID is of the machine-to-machine application; required, as is its secret.
+	ClientID         Text   `split_words:"true"`
+	ClientSecret     Secret `split_words:"true"`
+	ClientSecretFile File   `split_words:"true"`
+
+	// JWKSDomains are custom domains whose JWKS must also be looked at.
+	JWKSDomains List `split_words:"true"`
+
+	// Approvers overrides KEYTURN_APPROVERS for this tenant.
+	Approvers List
 
 	Name string `ignored:"true"`
 }
 
-// Secret is a text that does not print.
-type Secret string
-
-func (Secret) String() string   { return "[hidden]" }
-func (Secret) GoString() string { return "[hidden]" }
-
-// Faults are all that is wrong with the environment, in one go.
-type Faults []string
-
-func (f Faults) Error() string {
-	return "the configuration has faults:\n  " + strings.Join(f, "\n  ")
+// withDefaults is c with what is so where no variable says otherwise.
+func (c Config) withDefaults() Config {
+	c.SlackAPIUrl, c.DatabaseURL = "https://slack.com/api/", "keyturn.db"
+	c.Mention, c.Frozen, c.LogLevel, c.LogFormat = "on", "off", "info", "json"
+	c.ApprovalTTL, c.WatchInterval = Duration(30*time.Minute), Duration(time.Minute)
+	c.KeyMaxAge, c.PreviousMaxAge = Duration(8760*time.Hour), Duration(720*time.Hour)
+	return c
 }
-
-func (f *Faults) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
 
 // Load reads the environment. The error is of type Faults.
 func Load() (Config, error) { return load(Config{}) }
 
 // load is Load into a configuration that says what no variable does.
 func load(c Config) (Config, error) {
-	var faults Faults
-	fill("KEYTURN", &c, &faults)
+	c = c.withDefaults()
+	faults := newNotes()
+	read("KEYTURN", &c, faults)
 	for _, name := range c.Tenants {
 		t := TenantConfig{Name: name}
 		if tenantName.MatchString(name) {
-			fill(tenantPrefix(name), &t, &faults)
+			read(tenantPrefix(name), &t, faults)
 		}
 		c.ByTenant = append(c.ByTenant, t)
 	}
-	unknown(c, &faults)
-	c.check(&faults)
-	if len(faults) > 0 {
-		return Config{}, faults
+	faults.general(slices.DeleteFunc(c.variables(), func(v variable) bool {
+		return v.tenant != "" && !tenantName.MatchString(v.tenant)
+	}))
+	faults.unknown(c.variables())
+	c.check(faults)
+	if len(faults.all) > 0 {
+		return Config{}, faults.all
 	}
 	return c, nil
 }
 
+// read fills spec. Its types take every value, so that one fault does not hide the others.
+func read(prefix string, spec any, faults *notes) {
+	if err := envconfig.Process(prefix, spec); err != nil {
+		// Not with err: it prints the value.
+		faults.add(prefix, "the variables cannot be read")
+	}
+}
+
 func tenantPrefix(name string) string { return "KEYTURN_TENANT_" + strings.ToUpper(name) }
 
-// fill reads the variables of spec. Where one cannot be parsed, envconfig stops; then
-// it is noted, and the rest is read without it.
-func fill(prefix string, spec any, faults *Faults) {
-	var parse *envconfig.ParseError
-	for range reflect.TypeOf(spec).Elem().NumField() {
-		err := envconfig.Process(prefix, spec)
-		if err == nil {
-			break
-		}
-		if !errors.As(err, &parse) {
-			faults.add("%s: %v", prefix, err)
-			break
-		}
-		faults.add("%s is no %s, such as 30m", parse.KeyName, parse.TypeName)
-		restore := unset(parse.KeyName)
-		defer restore()
-	}
-	files(prefix, spec, faults)
-	trim(spec)
+// variable is one of the environment, and what it was read into.
+type variable struct {
+	name   string
+	tenant string // whose it is; "": it is no tenant's
+	value  value
+	file   *File // of a secret, named by name and _FILE; nil: it is no secret
+
+	// careful: set and empty is a fault and not the default, since that would let more
+	// people, places or writes through than was meant, or begin another database.
+	careful bool
 }
 
-// trim takes spaces and empty places out of lists.
-func trim(spec any) {
-	v := reflect.ValueOf(spec).Elem()
-	for i := range v.NumField() {
-		if all, ok := v.Field(i).Interface().([]string); ok && all != nil {
-			var kept []string
-			for _, s := range all {
-				if s = strings.TrimSpace(s); s != "" {
-					kept = append(kept, s)
-				}
-			}
-			v.Field(i).Set(reflect.ValueOf(kept))
-		}
+// value is as a value prints; a Secret does not.
+type value interface{ String() string }
+
+func (t *Text) String() string { return string(*t) }
+
+// variables lists all that are known, each with what it was read into. A test holds it
+// against the names that envconfig reads.
+func (c *Config) variables() []variable {
+	all := []variable{
+		{name: "KEYTURN_SLACK_APP_TOKEN", value: &c.SlackAppToken, file: &c.SlackAppTokenFile},
+		{name: "KEYTURN_SLACK_BOT_TOKEN", value: &c.SlackBotToken, file: &c.SlackBotTokenFile},
+		{name: "KEYTURN_SLACK_API_URL", value: &c.SlackAPIUrl},
+		{name: "KEYTURN_APPROVERS", value: &c.Approvers},
+		{name: "KEYTURN_REQUESTERS", value: &c.Requesters},
+		{name: "KEYTURN_CHANNELS", value: &c.Channels, careful: true},
+		{name: "KEYTURN_AUDIT_CHANNEL", value: &c.AuditChannel},
+		{name: "KEYTURN_APPROVAL_TTL", value: &c.ApprovalTTL},
+		{name: "KEYTURN_MENTION", value: &c.Mention},
+		{name: "KEYTURN_FROZEN", value: &c.Frozen, careful: true},
+		{name: "KEYTURN_DATABASE_URL", value: &c.DatabaseURL, careful: true},
+		{name: "KEYTURN_AUDIT_KEY_FILE", value: &c.AuditKeyFile},
+		{name: "KEYTURN_HTTP_ADDR", value: &c.HTTPAddr},
+		{name: "KEYTURN_LOG_LEVEL", value: &c.LogLevel},
+		{name: "KEYTURN_LOG_FORMAT", value: &c.LogFormat},
+		{name: "KEYTURN_WATCH_INTERVAL", value: &c.WatchInterval},
+		{name: "KEYTURN_KEY_MAX_AGE", value: &c.KeyMaxAge},
+		{name: "KEYTURN_PREVIOUS_MAX_AGE", value: &c.PreviousMaxAge},
+		{name: "KEYTURN_TENANTS", value: &c.Tenants},
 	}
+	for i := range c.ByTenant {
+		all = append(all, c.ByTenant[i].variables()...)
+	}
+	return all
 }
 
-func unset(name string) (restore func()) {
-	value := os.Getenv(name)
-	os.Unsetenv(name)
-	return func() { os.Setenv(name, value) }
-}
-
-// files reads the secrets that come from files.
-func files(prefix string, spec any, faults *Faults) {
-	v := reflect.ValueOf(spec).Elem()
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if f.Type != reflect.TypeFor[Secret]() {
-			continue
-		}
-		name := variable(prefix, f) + "_FILE"
-		path := os.Getenv(name)
-		if path == "" {
-			continue
-		}
-		if v.FieldByIndex(f.Index).String() != "" {
-			faults.add("%s and %s are both set; one is enough", strings.TrimSuffix(name, "_FILE"), name)
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			faults.add("%s: %v", name, err)
-			continue
-		}
-		v.FieldByIndex(f.Index).SetString(strings.TrimSpace(string(text)))
+func (t *TenantConfig) variables() []variable {
+	all := []variable{
+		{name: "DOMAIN", value: &t.Domain},
+		{name: "CLIENT_ID", value: &t.ClientID},
+		{name: "CLIENT_SECRET", value: &t.ClientSecret, file: &t.ClientSecretFile},
+		{name: "JWKS_DOMAINS", value: &t.JWKSDomains},
+		{name: "APPROVERS", value: &t.Approvers, careful: true},
 	}
-}
-
-// variable is the name that envconfig gives a field: words are split before each
-// capital that begins one.
-func variable(prefix string, f reflect.StructField) string {
-	name := f.Name
-	if f.Tag.Get("split_words") == "true" {
-		name = wordEnd.ReplaceAllString(name, "${1}_${2}")
-		name = acronymEnd.ReplaceAllString(name, "${1}_${2}")
+	for i := range all {
+		all[i].name, all[i].tenant = tenantPrefix(t.Name)+"_"+all[i].name, t.Name
 	}
-	return prefix + "_" + strings.ToUpper(name)
-}
-
-var (
-	wordEnd    = regexp.MustCompile(`([a-z0-9])([A-Z])`)
-	acronymEnd = regexp.MustCompile(`([A-Z])([A-Z][a-z])`)
-)
-
-// variables lists the names that spec knows.
-func variables(prefix string, spec any) []string {
-	var names []string
-	for _, f := range reflect.VisibleFields(reflect.TypeOf(spec)) {
-		if f.Tag.Get("ignored") == "true" {
-			continue
-		}
-		names = append(names, variable(prefix, f))
-		if f.Type == reflect.TypeFor[Secret]() {
-			names = append(names, variable(prefix, f)+"_FILE")
-		}
-	}
-	return names
-}
-
-// unknown notes every KEYTURN_ variable that means nothing: a misspelt one would
-// otherwise be a default that nobody chose.
-func unknown(c Config, faults *Faults) {
-	known := variables("KEYTURN", c)
-	for _, t := range c.ByTenant {
-		known = append(known, variables(tenantPrefix(t.Name), t)...)
-	}
-	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		switch {
-		case !strings.HasPrefix(name, "KEYTURN_"), slices.Contains(known, name):
-		case strings.HasPrefix(name, "KEYTURN_SERVICE_"), strings.HasPrefix(name, "KEYTURN_PORT"):
-			// Kubernetes injects these for a service of the name keyturn.
-		case strings.HasPrefix(name, "KEYTURN_TENANT_"):
-			faults.add("%s is not known: no such setting, or its tenant is not in KEYTURN_TENANTS", name)
-		default:
-			faults.add("%s is not known", name)
-		}
-	}
+	return all
 }
 
 // settings lists what is configured, each as NAME=value and the secrets only as set.
 func (c Config) settings() []string {
-	lines := settingsOf("KEYTURN", c)
-	for _, t := range c.ByTenant {
-		lines = append(lines, settingsOf(tenantPrefix(t.Name), t)...)
-	}
-	return lines
-}
-
-func settingsOf(prefix string, spec any) (lines []string) {
-	v := reflect.ValueOf(spec)
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if f.Tag.Get("ignored") == "true" {
-			continue
-		}
-		value := fmt.Sprint(v.FieldByIndex(f.Index).Interface()) // a Secret does not print
-		if list, ok := v.FieldByIndex(f.Index).Interface().([]string); ok {
-			value = strings.Join(list, ",")
-		}
-		lines = append(lines, variable(prefix, f)+"="+value)
+	var lines []string
+	for _, v := range c.variables() {
+		lines = append(lines, v.name+"="+v.value.String())
 	}
 	return lines
 }
@@ -248,9 +223,12 @@ func (c Config) policy() approval.Policy {
 	return p
 }
 
+// frozen reports whether nothing may be written to Auth0.
+func (c Config) frozen() bool { return c.Frozen == "on" }
+
 // level is the log level; check has seen that it is one.
 func (c Config) level() zerolog.Level {
-	level, err := zerolog.ParseLevel(c.LogLevel)
+	level, err := zerolog.ParseLevel(string(c.LogLevel))
 	if err != nil {
 		return zerolog.InfoLevel
 	}

@@ -30,7 +30,8 @@ var good = map[string]string{
 func environ(t *testing.T, changes map[string]string) {
 	t.Helper()
 	for _, kv := range os.Environ() {
-		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "KEYTURN_") {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(strings.ToUpper(name),
+			"KEYTURN_") {
 			t.Setenv(name, "")
 			os.Unsetenv(name)
 		}
@@ -73,7 +74,11 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		SlackAppToken: "xapp-1-A-1-secret", SlackBotToken: "xoxb-secret", SlackAPIUrl: "https://slack.com/api/",
 		Approvers: []string{"U0ALICE", "S0ONCALL"}, Requesters: []string{"U0ALICE", "S0ONCALL"}, AuditChannel: "C0TRAIL",
-		ApprovalTTL: 30 * time.Minute, Mention: "on", DatabaseURL: "keyturn.db", AuditKeyFile: "keyturn.db.key", LogLevel: "info", LogFormat: "json", WatchInterval: time.Minute, KeyMaxAge: 8760 * time.Hour, PreviousMaxAge: 720 * time.Hour, Tenants: []string{"prod"},
+		ApprovalTTL: Duration(30 * time.Minute), Mention: "on", Frozen: "off",
+		DatabaseURL: "keyturn.db", AuditKeyFile: "keyturn.db.key",
+		LogLevel: "info", LogFormat: "json", WatchInterval: Duration(time.Minute),
+		KeyMaxAge: Duration(8760 * time.Hour), PreviousMaxAge: Duration(720 * time.Hour),
+		Tenants:  []string{"prod"},
 		ByTenant: []TenantConfig{{Name: "prod", Domain: "acme.eu.auth0.com", ClientID: "client", ClientSecret: "hush"}},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
@@ -86,7 +91,7 @@ func TestDefaults(t *testing.T) {
 
 func TestWhatIsTaken(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte("from a file\n"), 0o600); err != nil {
+	if err := os.WriteFile(secret, []byte("from-a-file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	environ(t, map[string]string{
@@ -110,13 +115,16 @@ func TestWhatIsTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.SlackAPIUrl != "http://127.0.0.1:8080/api/" || c.ApprovalTTL != time.Hour || !slices.Equal(c.Requesters, []string{"*"}) || !slices.Equal(c.Channels, []string{"C0ROOM", "G0ROOM"}) {
+	if c.SlackAPIUrl != "http://127.0.0.1:8080/api/" || c.ApprovalTTL != Duration(time.Hour) ||
+		!slices.Equal(c.Requesters, []string{"*"}) || !slices.Equal(c.Channels, []string{"C0ROOM",
+		"G0ROOM"}) {
 		t.Errorf("%+v", c)
 	}
-	if string(c.ByTenant[0].ClientSecret) != "from a file" || baseURL(c.ByTenant[0].JWKSDomains[0]) != "https://login.acme.com" {
+	if string(c.ByTenant[0].ClientSecret) != "from-a-file" ||
+		baseURL(c.ByTenant[0].JWKSDomains[0]) != "https://login.acme.com" {
 		t.Errorf("%+v", c.ByTenant[0])
 	}
-	if baseURL(c.ByTenant[1].Domain) != "http://localhost:9090" {
+	if baseURL(string(c.ByTenant[1].Domain)) != "http://localhost:9090" {
 		t.Errorf("%+v", c.ByTenant[1])
 	}
 	p := c.policy()
@@ -143,15 +151,21 @@ func TestEveryFaultIsNamed(t *testing.T) {
 		{"a tenant without its variables", map[string]string{"KEYTURN_TENANTS": "prod,test"},
 			[]string{"KEYTURN_TENANT_TEST_DOMAIN is missing", "KEYTURN_TENANT_TEST_CLIENT_ID is missing", "KEYTURN_TENANT_TEST_CLIENT_SECRET is missing"}},
 		{"names that are none", map[string]string{"KEYTURN_TENANTS": "prod,Prod,rotate,prod", "KEYTURN_TENANT_ROTATE_DOMAIN": "x.auth0.com", "KEYTURN_TENANT_ROTATE_CLIENT_ID": "x", "KEYTURN_TENANT_ROTATE_CLIENT_SECRET": "x"},
-			[]string{`"Prod" is no name`, `"rotate" is a word of /signing-keys`, `"prod" is named twice`}},
+			[]string{"KEYTURN_TENANTS: number 2 is no name",
+				"KEYTURN_TENANTS: number 3 is a word of /signing-keys",
+				"KEYTURN_TENANTS: number 4 is named twice"}},
 		{"values that are none", map[string]string{
 			"KEYTURN_APPROVERS": "alice", "KEYTURN_CHANNELS": "#incident", "KEYTURN_AUDIT_CHANNEL": "trail", "KEYTURN_APPROVAL_TTL": "soon", "KEYTURN_MENTION": "maybe",
 			"KEYTURN_LOG_LEVEL": "loud", "KEYTURN_LOG_FORMAT": "xml", "KEYTURN_DATABASE_URL": "postgres://db", "KEYTURN_HTTP_ADDR": "8080", "KEYTURN_SLACK_API_URL": "http://slack.example",
 			"KEYTURN_TENANT_PROD_DOMAIN": "http://acme.eu.auth0.com", "KEYTURN_TENANT_PROD_JWKS_DOMAINS": "https://x/y", "KEYTURN_REQUESTERS": "*,U0BOB",
 		}, []string{"KEYTURN_APPROVERS", "KEYTURN_CHANNELS", "KEYTURN_AUDIT_CHANNEL", "KEYTURN_APPROVAL_TTL", "KEYTURN_MENTION", "KEYTURN_LOG_LEVEL", "KEYTURN_LOG_FORMAT",
 			"KEYTURN_DATABASE_URL", "KEYTURN_HTTP_ADDR", "KEYTURN_SLACK_API_URL", "KEYTURN_TENANT_PROD_DOMAIN", "KEYTURN_TENANT_PROD_JWKS_DOMAINS", "KEYTURN_REQUESTERS"}},
-		{"a lifetime out of range", map[string]string{"KEYTURN_APPROVAL_TTL": "25h"}, []string{"KEYTURN_APPROVAL_TTL is 25h0m0s"}},
-		{"a secret twice, and no file", map[string]string{"KEYTURN_SLACK_BOT_TOKEN_FILE": "/nowhere"}, []string{"KEYTURN_SLACK_BOT_TOKEN and KEYTURN_SLACK_BOT_TOKEN_FILE are both set", "KEYTURN_SLACK_BOT_TOKEN_FILE: open /nowhere"}},
+		{"a lifetime out of range", map[string]string{"KEYTURN_APPROVAL_TTL": "25h"},
+			[]string{"KEYTURN_APPROVAL_TTL must be a time from 1m to 24h"}},
+		{"a secret twice, and no file",
+			map[string]string{"KEYTURN_SLACK_BOT_TOKEN_FILE": "/nowhere"},
+			[]string{"KEYTURN_SLACK_BOT_TOKEN and KEYTURN_SLACK_BOT_TOKEN_FILE are both set",
+				"KEYTURN_SLACK_BOT_TOKEN_FILE is wrong: the file cannot be read: no such file"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			environ(t, tc.changes)
@@ -181,8 +195,7 @@ func TestTheREADMEListsEveryVariable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := variables("KEYTURN", Config{})
-	known = append(known, variables("KEYTURN_TENANT_PROD", TenantConfig{})...)
+	known := names((&Config{ByTenant: []TenantConfig{{Name: "prod"}}}).variables())
 	var listed []string
 	for _, line := range strings.Split(string(b), "\n") {
 		if strings.HasPrefix(line, "| `KEYTURN_") {

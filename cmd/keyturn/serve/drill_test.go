@@ -20,16 +20,20 @@ func TestADrillTakesOnlyASimulatedTenant(t *testing.T) {
 		want    []string // the faults; none: it is taken
 	}{
 		{"simulated", map[string]string{"KEYTURN_TENANT_PROD_DOMAIN": "http://127.0.0.1:9090", "KEYTURN_TENANT_PROD_JWKS_DOMAINS": "http://localhost:9090,http://[::1]:9090"}, nil},
-		{"real", nil, []string{`KEYTURN_TENANT_PROD_DOMAIN: "acme.eu.auth0.com" may be a real tenant's`}},
-		{"on loopback, but not for sure without TLS", map[string]string{"KEYTURN_TENANT_PROD_DOMAIN": "127.0.0.1:9090"}, []string{`KEYTURN_TENANT_PROD_DOMAIN: "127.0.0.1:9090" may be`}},
+		{"real", nil, []string{"KEYTURN_TENANT_PROD_DOMAIN may be a real tenant's"}},
+		{"on loopback, but not for sure without TLS",
+			map[string]string{"KEYTURN_TENANT_PROD_DOMAIN": "127.0.0.1:9090"},
+			[]string{"KEYTURN_TENANT_PROD_DOMAIN may be"}},
 		{"the real one's JWKS", map[string]string{"KEYTURN_TENANT_PROD_DOMAIN": "http://127.0.0.1:9090", "KEYTURN_TENANT_PROD_JWKS_DOMAINS": "http://127.0.0.1:9090,login.acme.com"},
-			[]string{`KEYTURN_TENANT_PROD_JWKS_DOMAINS: "login.acme.com" may be`}},
+			[]string{"KEYTURN_TENANT_PROD_JWKS_DOMAINS: number 2 may be"}},
 		{"one of two", map[string]string{
 			"KEYTURN_TENANTS": "prod,staging", "KEYTURN_TENANT_PROD_DOMAIN": "http://127.0.0.1:9090",
 			"KEYTURN_TENANT_STAGING_DOMAIN": "staging.eu.auth0.com", "KEYTURN_TENANT_STAGING_CLIENT_ID": "client", "KEYTURN_TENANT_STAGING_CLIENT_SECRET": "hush",
-		}, []string{`KEYTURN_TENANT_STAGING_DOMAIN: "staging.eu.auth0.com" may be`}},
+		}, []string{"KEYTURN_TENANT_STAGING_DOMAIN may be"}},
 		{"among other faults", map[string]string{"KEYTURN_APPROVERS": "", "KEYTURN_TENANT_PROD_JWKS_DOMAINS": "https://x/y"},
-			[]string{"KEYTURN_APPROVERS is missing", "KEYTURN_TENANT_PROD_JWKS_DOMAINS: \"https://x/y\" is no domain", `KEYTURN_TENANT_PROD_DOMAIN: "acme.eu.auth0.com" may be`}},
+			[]string{"KEYTURN_APPROVERS is missing",
+				"KEYTURN_TENANT_PROD_JWKS_DOMAINS is no domain",
+				"KEYTURN_TENANT_PROD_DOMAIN may be"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			environ(t, tc.changes)

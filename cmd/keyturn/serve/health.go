@@ -23,7 +23,7 @@ func (s *server) listen(ctx context.Context, wg *sync.WaitGroup) (string, error)
 	if s.cfg.HTTPAddr == "" {
 		return "", nil
 	}
-	l, err := net.Listen("tcp", s.cfg.HTTPAddr)
+	l, err := net.Listen("tcp", string(s.cfg.HTTPAddr))
 	if err != nil {
 		return "", err
 	}

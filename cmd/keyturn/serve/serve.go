@@ -53,7 +53,7 @@ func start(ctx context.Context, log io.Writer, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSetup, err)
 	}
-	db, err := store.Open(ctx, cfg.DatabaseURL, cfg.AuditKeyFile, time.Now)
+	db, err := store.Open(ctx, string(cfg.DatabaseURL), string(cfg.AuditKeyFile), time.Now)
 	switch {
 	case errors.Is(err, store.ErrKey):
 		return fmt.Errorf("%w: KEYTURN_AUDIT_KEY_FILE: %w", ErrSetup, err)
@@ -98,8 +98,8 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 	tenants := map[string]approval.Tenant{}
 	writers := map[string]*mgmt.Writer{}
 	for _, t := range cfg.ByTenant {
-		base := baseURL(t.Domain)
-		reader, writer := mgmt.Open(mgmt.Config{BaseURL: base, ClientID: t.ClientID, ClientSecret: string(t.ClientSecret)})
+		base := baseURL(string(t.Domain))
+		reader, writer := mgmt.Open(mgmt.Config{BaseURL: base, ClientID: string(t.ClientID), ClientSecret: string(t.ClientSecret)})
 		jwks := []string{base}
 		for _, d := range t.JWKSDomains {
 			jwks = append(jwks, baseURL(d))
@@ -115,16 +115,17 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 		},
 	}
 	over := &watch.Watch{
-		Store: db, Tenants: tenants, Every: cfg.WatchInterval, KeyMaxAge: cfg.KeyMaxAge, PreviousMaxAge: cfg.PreviousMaxAge, Now: time.Now,
+		Store: db, Tenants: tenants, Every: time.Duration(cfg.WatchInterval), Now: time.Now,
+		KeyMaxAge: time.Duration(cfg.KeyMaxAge), PreviousMaxAge: time.Duration(cfg.PreviousMaxAge),
 		Report: func(tenant string, err error) {
 			log.Warn().Str("tenant", tenant).Err(err).Msg("the watch over the keys is held up")
 		},
 	}
 	b := bot.New(bot.Config{
-		APIURL: cfg.SlackAPIUrl, AppToken: string(cfg.SlackAppToken), BotToken: string(cfg.SlackBotToken),
-		Desk:   approval.NewDesk(db, policy, tenants, cfg.ApprovalTTL, Version(), time.Now),
+		APIURL: string(cfg.SlackAPIUrl), AppToken: string(cfg.SlackAppToken), BotToken: string(cfg.SlackBotToken),
+		Desk:   approval.NewDesk(db, policy, tenants, time.Duration(cfg.ApprovalTTL), Version(), time.Now),
 		Policy: policy, Tenants: tenants, Names: cfg.Tenants, Inbox: db, Trail: db, Posts: db,
-		Channels: cfg.Channels, AuditChannel: cfg.AuditChannel, Mention: cfg.Mention == "on", Pace: pace(), Drill: cfg.Drill, Log: log, Now: time.Now,
+		Channels: cfg.Channels, AuditChannel: string(cfg.AuditChannel), Mention: cfg.Mention == "on", Pace: pace(), Drill: cfg.Drill, Log: log, Now: time.Now,
 	})
 	return &server{cfg: cfg, db: db, log: log, carrier: carrier, watch: over, bot: b, tenants: newTenantsReady(tenants, log), trail: &trailReady{db: db, log: log}}
 }
