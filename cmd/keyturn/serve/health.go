@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,25 +15,6 @@ import (
 
 	"keyturn/bot/approval"
 )
-
-// listen serves /healthz, /readyz and /metrics until ctx ends, if an address is configured,
-// and returns that address.
-func (s *server) listen(ctx context.Context, wg *sync.WaitGroup) (string, error) {
-	if s.cfg.HTTPAddr == "" {
-		return "", nil
-	}
-	l, err := net.Listen("tcp", string(s.cfg.HTTPAddr))
-	if err != nil {
-		return "", err
-	}
-	srv := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
-	wg.Go(func() { srv.Serve(l) })
-	wg.Go(func() {
-		<-ctx.Done()
-		srv.Close() // what it answers is answered at once
-	})
-	return l.Addr().String(), nil
-}
 
 // ServeHTTP answers /healthz while the process lives, and /readyz with 200 while the trail
 // can be written, presses can reach us and every tenant could be read, or else with 503 and
