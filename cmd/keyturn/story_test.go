@@ -348,7 +348,7 @@ func operator(ts *testscript.TestScript, neg bool, args []string) {
 		path, err := exec.LookPath(filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], "keyturn"))
 		ts.Check(err)
 		s.child = exec.Command(path)
-		for _, name := range strings.Fields("SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_API_URL APPROVERS REQUESTERS AUDIT_CHANNEL TENANTS TENANT_PROD_DOMAIN TENANT_PROD_CLIENT_ID TENANT_PROD_CLIENT_SECRET DATABASE_URL HTTP_ADDR WATCH_INTERVAL") {
+		for _, name := range strings.Fields("SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_API_URL APPROVERS REQUESTERS AUDIT_CHANNEL TENANTS TENANT_PROD_DOMAIN TENANT_PROD_CLIENT_ID TENANT_PROD_CLIENT_SECRET DATABASE_URL HTTP_ADDR WATCH_INTERVAL FROZEN") {
 			if value := ts.Getenv("KEYTURN_" + name); value != "" {
 				s.child.Env = append(s.child.Env, "KEYTURN_"+name+"="+value)
 			}
@@ -358,8 +358,12 @@ func operator(ts *testscript.TestScript, neg bool, args []string) {
 		s.child.Stdout, s.child.Stderr = &s.said, io.MultiWriter(&s.log, &s.said)
 		ts.Check(s.child.Start())
 		s.await(ts, false, "1", func() string { return fmt.Sprint(s.slack.Sockets()) })
-	case "stops":
-		if err := s.end(syscall.SIGTERM); err != nil {
+	case "stops", "hangs-up":
+		signal := syscall.SIGTERM
+		if args[0] == "hangs-up" {
+			signal = syscall.SIGHUP
+		}
+		if err := s.end(signal); err != nil {
 			ts.Fatalf("keyturn did not stop cleanly: %v\n%s", err, s.log.String())
 		}
 		s.await(ts, false, "0", func() string { return fmt.Sprint(s.slack.Sockets()) })

@@ -58,7 +58,7 @@ func Run(args []string, in io.Reader, out, errs io.Writer) int {
 		fmt.Fprint(errs, auditUsage)
 		return 2
 	}
-	if slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
+	if slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
 		fmt.Fprint(out, auditUsage)
 		return 0
 	}
