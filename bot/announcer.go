@@ -248,7 +248,9 @@ func (b *Bot) draw(ctx context.Context, channel string, id approval.ID) error {
 	if err != nil && !forged {
 		return err
 	}
-	text, blocks := card(r, until(story, r.Revision), board{approvers: b.Policy.ApproversOf(r.Tenant), mention: b.Mention})
+	text, blocks := card(r, until(story, r.Revision),
+		board{approvers: b.Policy.ApproversOf(r.Tenant), mention: b.Mention,
+			frozen: b.Tenants[r.Tenant].Frozen})
 	if forged {
 		text, blocks = forgedCard(r)
 	}

@@ -16,6 +16,20 @@ import (
 type board struct {
 	approvers []string // ids of users and user groups, as configured
 	mention   bool
+	frozen    bool // nothing may be written to the tenant
+}
+
+// frozenWords are on whatever could lead to a write.
+const frozenWords = "🧊 *keyturn is frozen: it writes nothing to Auth0.* " +
+	"Changes can be asked for, denied and cancelled. *Approve* is refused " +
+	"until the operator sets `KEYTURN_FROZEN=off` and starts keyturn again."
+
+// noteFrozen puts these words behind the header of blocks, if one of the tenants is frozen.
+func (b *Bot) noteFrozen(blocks []slack.Block, tenants ...string) []slack.Block {
+	if !slices.ContainsFunc(tenants, func(t string) bool { return b.Tenants[t].Frozen }) {
+		return blocks
+	}
+	return slices.Insert(blocks, min(1, len(blocks)), slack.Block(section(frozenWords)))
 }
 
 // card draws a request: from its row, and from the entries that the row's revision
@@ -35,6 +49,9 @@ func card(r approval.Request, story []audit.Entry, b board) (text string, blocks
 	}
 	if r.Link != "" {
 		blocks = append(blocks, link("Incident: ", r.Link))
+	}
+	if b.frozen && !r.State.IsFinal() {
+		blocks = slices.Insert(blocks, 2, slack.Block(section(frozenWords))) // below the status
 	}
 	blocks = append(blocks, keyFacts(r, look)...)
 	if r.State == approval.Pending {

@@ -167,6 +167,31 @@ func TestCards(t *testing.T) {
 	}
 }
 
+// TestFrozenCards: until a request is at its end its card says that nothing is written.
+func TestFrozenCards(t *testing.T) {
+	b := board{approvers: []string{"UALICE", "UBOB"}, mention: true, frozen: true}
+	for _, state := range approval.States {
+		r, story := told(approval.RotateAndRevoke, state)
+		_, blocks := card(r, story, b)
+		if says := strings.Contains(slacksim.PlainText(encoded(t, blocks)),
+			"keyturn is frozen"); says == state.IsFinal() {
+			t.Errorf("the card of what is %s says so: %v", state, says)
+		}
+		if state == approval.Pending {
+			golden(t, "card-frozen", slacksim.OnMessage, blocks)
+		}
+	}
+}
+
+func encoded(t *testing.T, blocks []slack.Block) json.RawMessage {
+	t.Helper()
+	b, err := json.Marshal(blocks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestListsAndModals(t *testing.T) {
 	golden(t, "list", slacksim.OnMessage, keyBlocks("prod", sample, asked, true))
 	golden(t, "list-empty", slacksim.OnMessage, keyBlocks("prod", &audit.Look{At: asked}, asked, false))

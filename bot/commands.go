@@ -77,7 +77,7 @@ func (b *Bot) shown(ctx context.Context, w words) ([]slack.Block, error) {
 		return b.list(ctx, w.tenant, true)
 	case "requests":
 		open, err := b.Trail.OpenRequests(ctx)
-		return openBlocks(open, b.cardLink(ctx)), err
+		return b.noteFrozen(openBlocks(open, b.cardLink(ctx)), b.Names...), err
 	case "certificate":
 		keys, err := b.Tenants[w.tenant].Reader.Keys(ctx)
 		return certificateBlocks(w.tenant, w.role, keys), err
@@ -121,7 +121,7 @@ func (b *Bot) list(ctx context.Context, tenant string, share bool) ([]slack.Bloc
 	if err != nil {
 		return nil, fmt.Errorf("reading the keys of %s: %w", tenant, err)
 	}
-	return keyBlocks(tenant, look, b.Now(), share), nil
+	return b.noteFrozen(keyBlocks(tenant, look, b.Now(), share), tenant), nil
 }
 
 // share posts the list for all to see, after what the channel needs more.
@@ -261,6 +261,9 @@ func (b *Bot) prepareAsk(ctx context.Context, who presser, channel string, t tar
 	if err != nil {
 		return none, err
 	}
+	if no := b.Tenants[t.Tenant].Grants(ctx, t.Action); no != nil {
+		return none, no
+	}
 	if t.KID != "" || t.Action != approval.Revoke {
 		kid, no := approval.Target(t.Action, t.KID, keys)
 		if no != nil {
@@ -274,7 +277,9 @@ func (b *Bot) prepareAsk(ctx context.Context, who presser, channel string, t tar
 		return noModal(t.Action, "There is no previously used key, and Auth0 revokes no other. Ask for `/signing-keys rotate-and-revoke` instead."), nil
 	}
 	a := asking{Tenant: t.Tenant, Action: t.Action, Channel: channel, Shown: approval.Shown(look), KID: t.KID}
-	return askModal(a, look, t.Reason, b.Now()), nil
+	view := askModal(a, look, t.Reason, b.Now())
+	view.Blocks.BlockSet = b.noteFrozen(view.Blocks.BlockSet, t.Tenant)
+	return view, nil
 }
 
 // mayAsk establishes who wants to ask, and who could approve (ids of users). It takes 3 s

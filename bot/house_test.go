@@ -43,6 +43,7 @@ type house struct {
 
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // to Slack
 	mention bool
+	frozen  bool
 	drill   bool
 	wrap    func(bot.Inbox) bot.Inbox // nil: the store is the inbox
 }
@@ -145,7 +146,8 @@ func (h *house) build() *approval.Carrier {
 	tenants := map[string]approval.Tenant{}
 	writers := map[string]*mgmt.Writer{}
 	for _, name := range h.names {
-		tenants[name] = approval.Tenant{Name: name, Reader: reader, JWKS: []string{"http://acme.test"}}
+		tenants[name] = approval.Tenant{Name: name, Reader: reader,
+			JWKS: []string{"http://acme.test"}, Frozen: h.frozen}
 		writers[name] = writer
 	}
 	log := zerolog.New(h.log)

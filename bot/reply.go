@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"keyturn/bot/approval"
@@ -77,10 +78,30 @@ func refusalWords(no *approval.Refusal, link func(*approval.Request) string) str
 	case approval.TooOften:
 		return "You pressed this many times within a minute, so this press did not count. " +
 			"Wait a minute, then press once."
+	case approval.LacksScope:
+		return lackingWords(no.Scopes)
+	case approval.Frozen:
+		return "keyturn is frozen: it writes nothing to Auth0. " +
+			"Your approval did not count, since it could only expire. " +
+			"The operator sets `KEYTURN_FROZEN=off` and starts keyturn again; " +
+			"then press *Approve* again. *Deny* and *Cancel* count now. " +
+			"Until then change keys in the tenant's Dashboard."
 	case approval.TrailForged:
 		return "The trail of this request was changed from outside, so nothing that was said of it can be believed. Tell the operator; until then use the tenant's Dashboard."
 	}
 	return "This was refused (" + escape(string(no.Why)) + "). Type `/signing-keys help`."
+}
+
+// lackingWords says which scope is missing and where it is granted.
+func lackingWords(scopes []string) string {
+	quoted := make([]string, len(scopes))
+	for i, s := range scopes {
+		quoted[i] = code(s)
+	}
+	return "keyturn's application at Auth0 lacks " + strings.Join(quoted, " and ") +
+		", so Auth0 would refuse this. Have it granted in the tenant's Dashboard: " +
+		"*Applications → APIs → Auth0 Management API → Machine to Machine Applications*. " +
+		"Then try again in a minute; a restart is not needed."
 }
 
 func requester(no *approval.Refusal) string {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -73,6 +74,37 @@ func (r *Reader) Token(ctx context.Context) (Token, error) {
 		return Token{}, err
 	}
 	return about(tok), nil
+}
+
+// grantedAnew is how old a token may be before it is fetched anew to see a scope that was
+// granted since.
+const grantedAnew = time.Minute
+
+// Lacking returns those of scopes that the access token has not. A token that does not say its
+// scopes proves nothing, and lacks none. One that lacks some is fetched anew first, once a
+// minute at most: Auth0 puts a scope that is granted into the tokens from then on.
+func (r *Reader) Lacking(ctx context.Context, scopes ...string) ([]string, error) {
+	token, err := r.Token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lacking := token.lacking(scopes)
+	if len(lacking) == 0 || !r.tokens.dropOlder(grantedAnew) {
+		return lacking, nil
+	}
+	if token, err = r.Token(ctx); err != nil {
+		return nil, err
+	}
+	return token.lacking(scopes), nil
+}
+
+func (t Token) lacking(scopes []string) (lacking []string) {
+	for _, s := range scopes {
+		if len(t.Scopes) > 0 && !slices.Contains(t.Scopes, s) {
+			lacking = append(lacking, s)
+		}
+	}
+	return lacking
 }
 
 // DropToken makes the next call, of the Writer too, fetch a new token.

@@ -34,7 +34,8 @@ type tokens struct {
 
 	mu    sync.Mutex
 	have  *oauth2.Token
-	drops int // how often the token was dropped, whichever it was
+	since time.Time // when it was fetched
+	drops int       // how often the token was dropped, whichever it was
 }
 
 func newTokens(cfg Config, client *http.Client) *tokens {
@@ -77,7 +78,7 @@ func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 	// Dropped while it was being fetched: it may be signed by the key that is gone, and
 	// whoever dropped it was promised a new one.
 	if t.drops == drops {
-		t.have = tok
+		t.have, t.since = tok, time.Now()
 	}
 	return tok, nil
 }
@@ -106,6 +107,17 @@ func (t *tokens) dropIf(used *oauth2.Token) {
 	if t.have == used {
 		t.have = nil
 	}
+}
+
+// dropOlder forgets the token if it was fetched longer than age ago, and reports whether it was.
+func (t *tokens) dropOlder(age time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.have == nil || time.Since(t.since) < age {
+		return false
+	}
+	t.have = nil
+	return true
 }
 
 // tokenError replaces an error of the token endpoint: oauth2's prints the body, which

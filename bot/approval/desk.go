@@ -74,6 +74,9 @@ func (d *Desk) Ask(ctx context.Context, a Ask) (Request, error) {
 	if err != nil {
 		return Request{}, fmt.Errorf("asking for %s: %w", a.Action, err)
 	}
+	if no := d.tenants[a.Tenant].Grants(ctx, a.Action); no != nil {
+		return Request{}, no
+	}
 	if a.Shown != "" && a.Shown != Shown(look) {
 		return Request{}, &Refusal{Why: KeysChanged, Look: look}
 	}
@@ -197,6 +200,9 @@ func (d *Desk) Press(ctx context.Context, p Press) (now Request, again bool, err
 		if err := p.where(ctx); err != nil {
 			return r, false, err
 		}
+		if no := d.mayBegin(ctx, r); no != nil {
+			return r, false, no
+		}
 	}
 	r, err = d.store.Move(ctx, d.move(r, p))
 	var recorded *Recorded
@@ -220,6 +226,19 @@ func (p Press) where(ctx context.Context) error {
 		return nil
 	}
 	return p.Where(ctx)
+}
+
+// mayBegin refuses an approval that could only fail or expire.
+func (d *Desk) mayBegin(ctx context.Context, r Request) *Refusal {
+	tenant := d.tenants[r.Tenant]
+	if tenant.Frozen {
+		return &Refusal{Why: Frozen, Request: &r}
+	}
+	no := tenant.Grants(ctx, r.Action)
+	if no != nil {
+		no.Request = &r
+	}
+	return no
 }
 
 // Refuse records that a press did not count, why, and how often it was made. It moves

@@ -32,6 +32,7 @@ type house struct {
 	desk    *approval.Desk
 	carrier *approval.Carrier
 	stop    func()
+	frozen  bool // from the next start on
 
 	mu      sync.Mutex
 	reports []error
@@ -69,7 +70,8 @@ func (h *house) start(dial func(context.Context, string, string) (net.Conn, erro
 	reader, writer := mgmt.Open(mgmt.Config{BaseURL: "http://acme.test", ClientID: "sim-client", ClientSecret: "sim-secret", Dial: dial})
 	h.reader = reader
 	db := over(h.store)
-	tenants := map[string]approval.Tenant{"prod": {Name: "prod", Reader: reader, JWKS: []string{"http://acme.test"}}}
+	tenants := map[string]approval.Tenant{"prod": {Name: "prod", Reader: reader,
+		JWKS: []string{"http://acme.test"}, Frozen: h.frozen}}
 	h.desk = approval.NewDesk(db, policy, tenants, 30*time.Minute, "test", time.Now)
 	h.carrier = &approval.Carrier{
 		Store: db, Tenants: tenants, Writers: map[string]*mgmt.Writer{"prod": writer},

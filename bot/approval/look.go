@@ -15,9 +15,39 @@ import (
 type Tenant struct {
 	Name   string
 	Reader *mgmt.Reader
+	// Frozen: nothing may be written to the tenant, whatever was approved.
+	Frozen bool
 	// JWKS are the base URLs whose public key sets are looked at: the tenant's own
 	// and its custom domains'.
 	JWKS []string
+}
+
+// The scopes that Auth0 asks for (its API document): rotating needs both, revoking the second.
+const (
+	scopeCreate = "create:signing_keys"
+	scopeUpdate = "update:signing_keys"
+)
+
+// grantsTimeout bounds the wait for a token whose scopes are asked about; mostly one is at hand.
+const grantsTimeout = 2 * time.Second
+
+// Grants returns a refusal if Auth0 would refuse action, since the application lacks a scope for
+// it. What cannot be established in time is no reason: the tenant itself decides in the end.
+func (t Tenant) Grants(ctx context.Context, action Action) *Refusal {
+	if t.Reader == nil {
+		return nil // of a tenant that is not configured
+	}
+	scopes := []string{scopeCreate, scopeUpdate}
+	if action == Revoke {
+		scopes = []string{scopeUpdate}
+	}
+	ctx, cancel := context.WithTimeout(ctx, grantsTimeout)
+	defer cancel()
+	lacking, err := t.Reader.Lacking(ctx, scopes...)
+	if err != nil || len(lacking) == 0 {
+		return nil
+	}
+	return &Refusal{Why: LacksScope, Scopes: lacking}
 }
 
 // jwksTimeout bounds the look at one domain: a key set that does not answer must

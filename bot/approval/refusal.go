@@ -17,7 +17,8 @@ type Refusal struct {
 	By      audit.Actor // who decided before
 	Look    *audit.Look // the keys as they are now
 	Until   time.Time
-	Limit   int // what was exceeded
+	Limit   int      // what was exceeded
+	Scopes  []string // those of Auth0 that are missing
 }
 
 func (r *Refusal) Error() string {
@@ -60,6 +61,7 @@ const (
 	NoReason      Why = "no_reason"
 	LongReason    Why = "long_reason"
 	BadLink       Why = "bad_link"
+	LacksScope    Why = "lacks_scope" // the application at Auth0 has not Scopes
 
 	// When.
 	UnknownRequest Why = "unknown_request"
@@ -68,6 +70,7 @@ const (
 	Over           Why = "over"         // decided before; By and Request say how
 	PastExpiry     Why = "past_expiry"
 	Stale          Why = "stale"        // the press lay too long before it could be worked
+	Frozen         Why = "frozen"       // nothing may be written to Auth0
 	TrailForged    Why = "trail_forged" // what was said of it before cannot be believed
 	TooOften       Why = "too_often"    // the same was done many times in a minute
 )
@@ -76,6 +79,7 @@ const (
 var Whys = []Why{
 	IsRequester, NotRequester, NotApprover, MayNotAsk, IsBot, IsGuest, IsDeactivated, IsStranger, NotEstablished, NobodyElse,
 	DirectMessage, BotNotInChannel, SharedChannel, ChannelNotAllowed,
-	UnknownTenant, UnknownKey, KeyIsCurrent, KeyIsNext, KeyIsRevoked, KeysUnclear, KeysChanged, NoReason, LongReason, BadLink,
-	UnknownRequest, AlreadyOpen, TenantBusy, Over, PastExpiry, Stale, TrailForged, TooOften,
+	UnknownTenant, UnknownKey, KeyIsCurrent, KeyIsNext, KeyIsRevoked, KeysUnclear, KeysChanged,
+	NoReason, LongReason, BadLink, LacksScope,
+	UnknownRequest, AlreadyOpen, TenantBusy, Over, PastExpiry, Stale, Frozen, TrailForged, TooOften,
 }

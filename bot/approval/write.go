@@ -13,6 +13,9 @@ import (
 // write records the intent, sends the write once, and records what came back. What
 // follows from it is for the next turn to see.
 func (t *turn) write(ctx context.Context, write Action, a attempts) (time.Duration, bool, error) {
+	if t.Tenants[t.r.Tenant].Frozen {
+		return t.freeze(ctx, write, a)
+	}
 	// The token has to be at hand before the intent, so that fetching one does not
 	// eat the time in which the write must leave. Before a revoke it has to be a new
 	// one: the cached one may be signed by the very key.
@@ -58,6 +61,24 @@ func (t *turn) write(ctx context.Context, write Action, a attempts) (time.Durati
 		pause = t.Timing.Retry
 	}
 	return pause, false, t.move(ctx, Working, e)
+}
+
+// freeze ends the request in place of a write, where nothing may be written. What was sent
+// before may still land: that is waited for, and the next look decides.
+func (t *turn) freeze(ctx context.Context, write Action, a attempts) (time.Duration, bool, error) {
+	const why = "keyturn is frozen, and writes nothing to Auth0."
+	switch {
+	case a.open > 0 && !t.quiet():
+		return t.quietIn(), false, nil
+	case a.took:
+		return t.doubt(ctx, "Auth0 took it, but the keys do not show it, and "+why+
+			" Look at the tenant's Dashboard.")
+	case write == Revoke && t.r.Action == RotateAndRevoke:
+		return t.end(ctx, Halted, "Rotated. The key is not revoked: "+why)
+	case a.tries > 0:
+		return t.end(ctx, Failed, "It was tried, and not once more: "+why+" Nothing was applied.")
+	}
+	return t.end(ctx, Failed, "It was not sent: "+why+" Nothing was applied.")
 }
 
 // send sends the write, unless the claim or the intent is no longer fresh: another

@@ -299,6 +299,12 @@ func admin(ts *testscript.TestScript, _ bool, args []string) {
 			}
 		}
 		ts.Fatalf("no key is previously used")
+	case "holds-back-tokens":
+		s.tenant.Fault(auth0sim.Fault{Op: "token", Status: http.StatusServiceUnavailable})
+	case "mends":
+		s.tenant.ClearFaults()
+	case "grants": // these scopes and no others
+		s.tenant.Grant(args[1:]...)
 	case "loses-the-answer-to":
 		s.tenant.Fault(auth0sim.Fault{Op: args[1], Times: 1, Lose: auth0sim.LoseAfter})
 	}
@@ -348,7 +354,9 @@ func operator(ts *testscript.TestScript, neg bool, args []string) {
 		path, err := exec.LookPath(filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], "keyturn"))
 		ts.Check(err)
 		s.child = exec.Command(path)
-		for _, name := range strings.Fields("SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_API_URL APPROVERS REQUESTERS AUDIT_CHANNEL TENANTS TENANT_PROD_DOMAIN TENANT_PROD_CLIENT_ID TENANT_PROD_CLIENT_SECRET DATABASE_URL HTTP_ADDR WATCH_INTERVAL FROZEN") {
+		for _, name := range strings.Fields("SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_API_URL " +
+			"APPROVERS REQUESTERS AUDIT_CHANNEL TENANTS TENANT_PROD_DOMAIN TENANT_PROD_CLIENT_ID " +
+			"TENANT_PROD_CLIENT_SECRET DATABASE_URL HTTP_ADDR WATCH_INTERVAL FROZEN") {
 			if value := ts.Getenv("KEYTURN_" + name); value != "" {
 				s.child.Env = append(s.child.Env, "KEYTURN_"+name+"="+value)
 			}
@@ -367,6 +375,8 @@ func operator(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("keyturn did not stop cleanly: %v\n%s", err, s.log.String())
 		}
 		s.await(ts, false, "0", func() string { return fmt.Sprint(s.slack.Sockets()) })
+	case "logged":
+		s.await(ts, neg, args[1], s.log.String)
 	case "kills":
 		s.end(syscall.SIGKILL)
 		s.await(ts, false, "0", func() string { return fmt.Sprint(s.slack.Sockets()) })

@@ -90,6 +90,13 @@ func (t *Tenant) token(c *call) *answer {
 	})
 }
 
+// Grant gives the application these scopes and no others, in the tokens from now on.
+func (t *Tenant) Grant(scopes ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cfg.Scopes = scopes
+}
+
 // Tokens returns the access tokens that were given out so far.
 func (t *Tenant) Tokens() []string {
 	t.mu.Lock()

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +31,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		io.WriteString(w, "ready\n")
+		if s.cfg.frozen() {
+			io.WriteString(w, "frozen: nothing is written to Auth0\n")
+		}
 	default:
 		http.NotFound(w, r)
 	}
@@ -52,6 +54,11 @@ func (s *server) writeMetrics(w io.Writer) {
 	if s.trail.err() == nil {
 		writable = 1
 	}
+	frozen := 0
+	if s.cfg.frozen() {
+		frozen = 1
+	}
+	gauge("keyturn_frozen", "1 while nothing is written to Auth0, as KEYTURN_FROZEN says.", frozen)
 	counted, held := s.bot.Connections()
 	gauge("keyturn_trail_writable", "1 while the trail can be written; nothing is done while it cannot.", writable)
 	gauge("keyturn_ready", "1 while /readyz says that presses can reach keyturn and every tenant could be read.", ready)
@@ -132,8 +139,10 @@ func (t *trailReady) err() error {
 	return fmt.Errorf("the trail cannot be written: %w", t.why)
 }
 
-// scopes are what the machine-to-machine application needs.
-var scopes = []string{"read:signing_keys", "create:signing_keys", "update:signing_keys"}
+// What the machine-to-machine application needs to be of use at all, and to change keys.
+const scopeRead = "read:signing_keys"
+
+var scopesToChange = []string{"create:signing_keys", "update:signing_keys"}
 
 // tenantsReady knows which tenants could not be read since the start.
 type tenantsReady struct {
@@ -155,45 +164,49 @@ func newTenantsReady(tenants map[string]approval.Tenant, log zerolog.Logger) *te
 // run tries each tenant until it could be read once, or ctx ends.
 func (t *tenantsReady) run(ctx context.Context) {
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
-		for name, tenant := range t.tenants {
-			if t.of(name) == nil {
-				continue
-			}
-			err := tryTenant(ctx, tenant)
-			if ctx.Err() != nil {
-				return
-			}
-			t.set(name, err)
-			if err != nil {
-				t.log.Error().Str("tenant", name).Err(err).Msg("the tenant cannot be used")
-			}
-		}
+		t.look(ctx)
 		if t.err() == nil || !sleep(ctx, pause) {
 			return
 		}
 	}
 }
 
-// tryTenant reads the keys once, and looks whether the token allows all we need.
-func tryTenant(ctx context.Context, t approval.Tenant) error {
-	if _, err := t.Reader.Keys(ctx); err != nil {
-		return err
-	}
-	token, err := t.Reader.Token(ctx)
-	if err != nil {
-		return err
-	}
-	var missing []string
-	for _, s := range scopes {
-		if !slices.Contains(token.Scopes, s) {
-			missing = append(missing, s)
+// look tries each tenant that could not be read yet.
+func (t *tenantsReady) look(ctx context.Context) {
+	for name, tenant := range t.tenants {
+		if t.of(name) == nil {
+			continue
+		}
+		lacking, err := tryTenant(ctx, tenant)
+		if ctx.Err() != nil {
+			return
+		}
+		t.set(name, err)
+		switch {
+		case err != nil:
+			t.log.Error().Str("tenant", name).Err(err).Msg("the tenant cannot be used")
+		case len(lacking) > 0:
+			t.log.Warn().Str("tenant", name).Strs("scopes",
+				lacking).Msg("the application lacks scopes, " +
+				"so changes that need them are refused; grant them in Auth0's Dashboard")
 		}
 	}
-	// A token that does not say its scopes proves nothing either way.
-	if len(missing) > 0 && len(token.Scopes) > 0 {
-		return fmt.Errorf("the application lacks %s; grant it in Auth0's Dashboard", strings.Join(missing, ", "))
+}
+
+// tryTenant reads the keys once. Without the scopes that change keys a tenant can be used, to
+// look and to watch; it returns those that the token lacks.
+func tryTenant(ctx context.Context, t approval.Tenant) (lacking []string, err error) {
+	if _, err := t.Reader.Keys(ctx); err != nil {
+		return nil, err
 	}
-	return nil
+	switch lacking, err = t.Reader.Lacking(ctx, append([]string{scopeRead},
+		scopesToChange...)...); {
+	case err != nil:
+		return nil, err
+	case slices.Contains(lacking, scopeRead):
+		return nil, fmt.Errorf("the application lacks %s; grant it in Auth0's Dashboard", scopeRead)
+	}
+	return lacking, nil
 }
 
 func (t *tenantsReady) set(name string, err error) {

@@ -99,12 +99,14 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 	writers := map[string]*mgmt.Writer{}
 	for _, t := range cfg.ByTenant {
 		base := baseURL(string(t.Domain))
-		reader, writer := mgmt.Open(mgmt.Config{BaseURL: base, ClientID: string(t.ClientID), ClientSecret: string(t.ClientSecret)})
+		reader, writer := mgmt.Open(mgmt.Config{BaseURL: base, ClientID: string(t.ClientID),
+			ClientSecret: string(t.ClientSecret)})
 		jwks := []string{base}
 		for _, d := range t.JWKSDomains {
 			jwks = append(jwks, baseURL(d))
 		}
-		tenants[t.Name] = approval.Tenant{Name: t.Name, Reader: reader, JWKS: jwks}
+		tenants[t.Name] = approval.Tenant{Name: t.Name, Reader: reader, JWKS: jwks,
+			Frozen: cfg.frozen()}
 		writers[t.Name] = writer
 	}
 	policy := cfg.policy()
@@ -122,10 +124,13 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 		},
 	}
 	b := bot.New(bot.Config{
-		APIURL: string(cfg.SlackAPIUrl), AppToken: string(cfg.SlackAppToken), BotToken: string(cfg.SlackBotToken),
-		Desk:   approval.NewDesk(db, policy, tenants, time.Duration(cfg.ApprovalTTL), Version(), time.Now),
+		APIURL: string(cfg.SlackAPIUrl), AppToken: string(cfg.SlackAppToken),
+		BotToken: string(cfg.SlackBotToken),
+		Desk: approval.NewDesk(db, policy, tenants, time.Duration(cfg.ApprovalTTL), Version(),
+			time.Now),
 		Policy: policy, Tenants: tenants, Names: cfg.Tenants, Inbox: db, Trail: db, Posts: db,
-		Channels: cfg.Channels, AuditChannel: string(cfg.AuditChannel), Mention: cfg.Mention == "on", Pace: pace(), Drill: cfg.Drill, Log: log, Now: time.Now,
+		Channels: cfg.Channels, AuditChannel: string(cfg.AuditChannel),
+		Mention: cfg.Mention == "on", Pace: pace(), Drill: cfg.Drill, Log: log, Now: time.Now,
 	})
 	return &server{cfg: cfg, db: db, log: log, carrier: carrier, watch: over, bot: b, tenants: newTenantsReady(tenants, log), trail: &trailReady{db: db, log: log}}
 }
@@ -133,6 +138,10 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 // run runs the parts until ctx ends, or until one says that it cannot go on.
 func (s *server) run(ctx context.Context) error {
 	s.log.Info().Str("version", Version()).Strs("tenants", s.cfg.Tenants).Str("key", s.db.Public()).Msg("keyturn starts")
+	if s.cfg.frozen() {
+		s.log.Warn().Msg("keyturn is frozen: nothing is written to Auth0, " +
+			"and Approve is refused; KEYTURN_FROZEN=off ends that")
+	}
 	defer s.log.Info().Msg("keyturn stopped")
 	ctx, stop := context.WithCancel(ctx)
 	began := false
