@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"keyturn/bot/audit"
 	"keyturn/bot/store"
@@ -62,7 +63,8 @@ func Run(args []string, in io.Reader, out, errs io.Writer) int {
 		fmt.Fprint(out, auditUsage)
 		return 0
 	}
-	a := &auditing{ctx: context.Background(), in: in, out: out, err: errs, database: os.Getenv("KEYTURN_DATABASE_URL")}
+	a := &auditing{ctx: context.Background(), in: in, out: out, err: errs}
+	a.database = fromEnvironment()
 	flags := flag.NewFlagSet("keyturn audit "+args[0], flag.ContinueOnError)
 	flags.SetOutput(errs)
 	flags.Usage = func() { fmt.Fprint(errs, auditUsage) }
@@ -112,6 +114,12 @@ func Run(args []string, in io.Reader, out, errs io.Writer) int {
 		return 1
 	}
 	return 2
+}
+
+// fromEnvironment is the database that keyturn uses, without the spaces and quotes around it:
+// it does not count them either.
+func fromEnvironment() string {
+	return strings.Trim(os.Getenv("KEYTURN_DATABASE_URL"), " \t\r\n\"'")
 }
 
 // interleaved parses flags before and after the words, which it returns.

@@ -120,8 +120,9 @@ func isPlain(s string) bool {
 }
 
 var (
-	secretMark = regexp.MustCompile(`(?i)xox[a-z]?[-.]|xapp-|-----BEGIN|eyJ[A-Za-z0-9_-]{16,}\.`)
-	oneWord    = regexp.MustCompile(`^[A-Za-z0-9_-]{40,}$`)
+	secretMark = regexp.MustCompile(`(?i)xox[a-z]?[-.]|xapp-|-----BEGIN|PRIVATE.KEY|` +
+		`eyJ[A-Za-z0-9_-]{16,}\.`)
+	oneWord = regexp.MustCompile(`^[A-Za-z0-9_-]{40,}$`)
 )
 
 // looksSecret reports whether s is like a token of Slack's, a JWT, a private key, or a client

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	stdlog "log"
 	"net"
 	"net/http"
@@ -29,7 +30,7 @@ func (s *server) listen(ctx context.Context, wg *sync.WaitGroup) (string, error)
 	}
 	l, err := net.Listen("tcp", string(s.cfg.HTTPAddr))
 	if err != nil {
-		return "", err
+		return "", unaddressed(err)
 	}
 	srv := newHTTPServer(s, s.log)
 	wg.Go(func() { srv.Serve(&newest{Listener: l, most: maxConns}) })
@@ -38,6 +39,19 @@ func (s *server) listen(ctx context.Context, wg *sync.WaitGroup) (string, error)
 		srv.Close() // what it answers is answered at once
 	})
 	return l.Addr().String(), nil
+}
+
+// unaddressed is an error of the network without the address: no error repeats a value.
+func unaddressed(err error) error {
+	var at *net.OpError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	var name *net.DNSError
+	if errors.As(err, &name) {
+		err = errors.New(name.Err)
+	}
+	return err
 }
 
 // newHTTPServer returns a server that lets nobody hold a connection for longer than a probe

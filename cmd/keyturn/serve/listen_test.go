@@ -83,6 +83,19 @@ func isTimeout(err error) bool {
 	return errors.As(err, &n) && n.Timeout()
 }
 
+// TestAnAddressThatCannotBeUsedIsNotRepeated: a secret may stand there.
+func TestAnAddressThatCannotBeUsedIsNotRepeated(t *testing.T) {
+	taken := listening(t)
+	for _, addr := range []string{taken, "127.0.0.1:hunter2"} {
+		s := &server{cfg: Config{HTTPAddr: Text(addr)}, log: zerolog.Nop()}
+		_, err := s.listen(t.Context(), new(sync.WaitGroup))
+		if err == nil || strings.Contains(err.Error(), addr) || strings.Contains(err.Error(),
+			"hunter2") {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+}
+
 // TestOnlySoManyConnectionsAreOpen counts them where they are accepted.
 func TestOnlySoManyConnectionsAreOpen(t *testing.T) {
 	l := &newest{Listener: pipes(make(chan net.Conn, 10)), most: 3}

@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,9 +68,19 @@ func start(ctx context.Context, log io.Writer, cfg Config) error {
 
 func newLog(cfg Config, w io.Writer) zerolog.Logger {
 	if cfg.LogFormat == "console" {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.RFC3339}
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.RFC3339, NoColor: !isTerminal(w)}
 	}
 	return zerolog.New(w).Level(cfg.level()).With().Timestamp().Logger()
+}
+
+// isTerminal reports whether somebody sees w, and no file or pipe takes it.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // server is keyturn, put together.
@@ -205,7 +217,8 @@ func Version() string {
 		return "unknown"
 	}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 &&
+			!strings.Contains(info.Main.Version, s.Value[:12]) {
 			return info.Main.Version + " " + s.Value[:12]
 		}
 	}

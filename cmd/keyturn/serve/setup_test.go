@@ -215,7 +215,8 @@ func TestSetAndEmpty(t *testing.T) {
 func TestNoFaultRepeatsAValue(t *testing.T) {
 	clientSecret := strings.Repeat("aB3_-", 12) + "zzzz"
 	for _, v := range (&Config{ByTenant: []TenantConfig{{Name: "prod"}}}).variables() {
-		given := []string{"xoxb-12-z5ecret", "xapp-1-A-z5ecret", clientSecret, "h\x01unter2",
+		given := []string{"xoxb-12-z5ecret", "PRIVATE+KEY+k+1+z5ecret", "xapp-1-A-z5ecret",
+			clientSecret, "h\x01unter2",
 			"hunter\xff2", "hunter 2\nhunter 3", "eyJhbGciOiJSUzI1NiIsInR5c.z5ecret"}
 		for _, value := range given {
 			if v.name == "KEYTURN_SLACK_BOT_TOKEN" && strings.HasPrefix(value, "xoxb-") ||
