@@ -6,12 +6,14 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -62,6 +64,7 @@ func TestStories(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"alice": person("U0ALICE"), "bob": person("U0BOB"), "carol": person("U0CAROL"), "gina": person("U0GINA"), "dan": person("U0DAN"), "xena": person("U0XENA"),
 			"operator": operator, "card": card, "thread": thread, "trail": trail, "tenant": tenant, "status": status, "copied": copied, "admin": admin, "alarms": alarms, "disk": disk,
+			"crowd": crowd,
 		},
 	})
 }
@@ -346,14 +349,40 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// crowd opens so many connections to keyturn's address that stay: every other one after it
+// was answered once.
+func crowd(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	found := listening.FindStringSubmatch(stageOf(ts).log.String())
+	if found == nil {
+		ts.Fatalf("keyturn does not say where it listens:\n%s", stageOf(ts).log.String())
+	}
+	for i := range n {
+		conn, err := net.Dial("tcp", found[1])
+		ts.Check(err)
+		ts.Defer(func() { conn.Close() })
+		if i%2 == 0 {
+			continue
+		}
+		_, err = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: keyturn\r\n\r\n")
+		ts.Check(err)
+		_, err = conn.Read(make([]byte, 1))
+		ts.Check(err)
+	}
+}
+
 // operator starts, stops and kills keyturn.
 func operator(ts *testscript.TestScript, neg bool, args []string) {
 	s := stageOf(ts)
 	switch args[0] {
-	case "starts":
+	case "starts": // with so many descriptors at most, if a number is given
 		path, err := exec.LookPath(filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], "keyturn"))
 		ts.Check(err)
 		s.child = exec.Command(path)
+		if len(args) > 1 {
+			s.child = exec.Command("sh", "-c", "ulimit -n "+args[1]+" && exec "+path)
+		}
 		for _, name := range strings.Fields("SLACK_APP_TOKEN SLACK_BOT_TOKEN SLACK_API_URL " +
 			"APPROVERS REQUESTERS AUDIT_CHANNEL TENANTS TENANT_PROD_DOMAIN TENANT_PROD_CLIENT_ID " +
 			"TENANT_PROD_CLIENT_SECRET DATABASE_URL HTTP_ADDR WATCH_INTERVAL FROZEN") {
