@@ -25,14 +25,14 @@ import (
 // has a cause that the trail takes once.
 
 const (
-	maxAtWork  = 24               // presses worked at once
-	maxOthers  = 8                // those of them that are not of people who may decide
-	maxKnown   = 5000             // rows in memory; the rest wait on the disk
-	readEvery  = 5 * time.Second  // for whatever woke nobody
-	firstRetry = time.Second      // after a failure; it doubles
-	lastRetry  = 5 * time.Second  // up to this
-	markWithin = 5 * time.Second  // for the mark alone, whatever the move took
-	spacing    = 2 * time.Second  // before the same press is judged again after a refusal
+	maxAtWork  = 24              // presses worked at once
+	maxOthers  = 8               // those of them that are not of people who may decide
+	maxKnown   = 5000            // rows in memory; the rest wait on the disk
+	readEvery  = 5 * time.Second // for whatever woke nobody
+	firstRetry = time.Second     // after a failure; it doubles
+	lastRetry  = 5 * time.Second // up to this
+	markWithin = 5 * time.Second // for the mark alone, whatever the move took
+	spacing    = 2 * time.Second // before the same press is judged again after a refusal
 )
 
 // row is a row of the inbox, and how far it is.
