@@ -138,7 +138,7 @@ func (c *conn) age() {
 	if !wait(early, c.closed) {
 		return
 	}
-	c.leave(fmt.Errorf("%v of its life time of %v are over", early.Round(time.Second), c.lifetime))
+	c.leave(planned(fmt.Sprintf("%v of its life time of %v are over", early.Round(time.Second), c.lifetime)))
 	if wait(c.lifetime-early, c.closed) {
 		c.expire()
 	}
@@ -209,8 +209,8 @@ func (c *conn) isDead() bool {
 	return c.dead
 }
 
-// lasted is how long the connection was good for: 0 if it never was, or if there was
-// no connection (nil).
+// lasted is how long the connection was good for: more than 0 once it was greeted, and 0
+// if it never was, or if there was no connection (nil).
 func (c *conn) lasted() time.Duration {
 	if c == nil {
 		return 0
@@ -220,7 +220,7 @@ func (c *conn) lasted() time.Duration {
 	if c.hello.IsZero() || c.ended.IsZero() {
 		return 0
 	}
-	return c.ended.Sub(c.hello)
+	return max(time.Nanosecond, c.ended.Sub(c.hello)) // both may come in one moment
 }
 
 // ping keeps the connection from looking idle, and asks for the sign of life that the

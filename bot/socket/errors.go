@@ -62,5 +62,5 @@ func disconnected(reason string) error {
 	case "too_many_websockets":
 		return errTooMany
 	}
-	return fmt.Errorf("asked by Slack to reconnect (%.40q)", reason)
+	return planned(fmt.Sprintf("asked by Slack to reconnect (%.40q)", reason))
 }

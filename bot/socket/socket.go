@@ -13,7 +13,8 @@
 //
 // How long the loop waits before it opens one (backoff.go) grows with each connection
 // that did not last, whether it failed at the start or said hello first: a server that
-// takes connections only to drop them must not be stormed.
+// takes connections only to drop them must not be stormed. Where the end was announced the
+// successor comes within 1.2 s, since presses find nobody once the old one is closed.
 //
 // Slack delivers presses and commands once and never again (facts: only events are
 // retried), and goes on delivering for hours to a connection whose end it did not
@@ -61,6 +62,9 @@ const (
 	maxAck = 20_480 - 1
 	// maxHandled bounds how many envelopes are handled at once, over all connections.
 	maxHandled = 256
+	// maxHeld bounds how many connections are open at once, those that are drained
+	// included. Slack takes ten of an app, and ghosts are among them.
+	maxHeld = 8
 )
 
 // Config is what a socket is made of.
@@ -88,6 +92,7 @@ type Socket struct {
 
 	mu    sync.Mutex
 	conns map[*conn]bool // all that are open; true: has its hello and is not known dead
+	freed chan struct{}  // closed and replaced when one of conns is gone
 }
 
 // New returns a socket that is not connected yet.
@@ -98,7 +103,10 @@ func New(cfg Config) *Socket {
 	if cfg.AckFirst == nil {
 		cfg.AckFirst = func(string) bool { return false }
 	}
-	return &Socket{cfg: cfg, handled: make(chan struct{}, maxHandled), conns: map[*conn]bool{}}
+	return &Socket{
+		cfg: cfg, handled: make(chan struct{}, maxHandled),
+		conns: map[*conn]bool{}, freed: make(chan struct{}),
+	}
 }
 
 // Serve delivers envelopes to h until ctx ends, and returns nil then: after handlers
@@ -116,6 +124,7 @@ func (s *Socket) Serve(ctx context.Context, h Handler) error {
 		permanent *PermanentError
 	)
 	for ctx.Err() == nil {
+		gaps.opened = time.Now()
 		c, err := s.connect(ctx, func(ws *websocket.Conn) *conn {
 			c := newConn(s, ws, h, stop)
 			conns.Go(func() { c.run(ctx) })
@@ -139,6 +148,7 @@ func (s *Socket) Serve(ctx context.Context, h Handler) error {
 			pause := gaps.next(c.lasted(), err)
 			s.cfg.Report(Status{State: Waiting, Err: err, Wait: pause})
 			wait(pause, ctx.Done())
+			s.room(ctx, c)
 		}
 	}
 	if errors.As(context.Cause(ctx), &permanent) {
@@ -242,6 +252,26 @@ func (s *Socket) live(besides *conn) bool {
 	return false
 }
 
+// room returns once fewer than maxHeld connections are open. It does not wait where c,
+// which is to be followed, is closed or was none (nil): while c is read nothing is lost.
+func (s *Socket) room(ctx context.Context, c *conn) {
+	for c != nil {
+		s.mu.Lock()
+		full, freed := len(s.conns) >= maxHeld, s.freed
+		s.mu.Unlock()
+		if !full {
+			return
+		}
+		select {
+		case <-freed:
+		case <-c.closed:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // add counts a connection as open.
 func (s *Socket) add(c *conn) {
 	s.mu.Lock()
@@ -264,4 +294,6 @@ func (s *Socket) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	close(s.freed)
+	s.freed = make(chan struct{})
 }
