@@ -52,6 +52,9 @@ type Config struct {
 	// Enterprise plan, and refuses nothing.
 	Rate, Burst int
 
+	// Date is what the Date header says at a time; "": there is none. nil: the time.
+	Date func(now time.Time) string
+
 	Dense    bool // answer with every flag; otherwise sparse, as Auth0 does
 	Previous int  // how many unrevoked previously used keys there are at first
 }
@@ -209,6 +212,15 @@ func base(r *http.Request) string {
 	return "http://" + r.Host
 }
 
+// date is what the Date header says now.
+func (t *Tenant) date() string {
+	now := t.cfg.Now().UTC()
+	if t.cfg.Date != nil {
+		return t.cfg.Date(now)
+	}
+	return now.Format(http.TimeFormat)
+}
+
 // answer is what goes out.
 type answer struct {
 	status int
@@ -231,8 +243,12 @@ func failure(status int, message, code string) *answer {
 	return ok(status, body)
 }
 
-func (a *answer) write(w http.ResponseWriter) {
+func (a *answer) write(w http.ResponseWriter, date string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header()["Date"] = nil // net/http would say its own
+	if date != "" {
+		w.Header().Set("Date", date)
+	}
 	for name, values := range a.header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}

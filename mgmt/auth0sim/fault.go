@@ -115,7 +115,7 @@ func (t *Tenant) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	if a == nil || f.Lose != LoseNothing {
 		panic(http.ErrAbortHandler)
 	}
-	a.write(w)
+	a.write(w, t.date())
 }
 
 // perform carries the call out as far as the fault lets it, and records it in the

@@ -1,6 +1,7 @@
 package auth0sim_test
 
 import (
+	"net/http"
 	"slices"
 	"strconv"
 	"testing"
@@ -171,6 +172,22 @@ func TestFiveRotationsADay(t *testing.T) {
 			check(201, 4-i, time.Now().Add(refill))
 		}
 		check(429, 0, time.Now().Add(refill))
+	})
+}
+
+func TestTheDateHeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ahead := func() time.Time { return time.Now().Add(3 * time.Hour) }
+		_, c := open(t, auth0sim.Config{Now: ahead})
+		if got, want := c.want("GET", list, 200).header.Get("Date"), ahead().UTC().Format(http.TimeFormat); got != want {
+			t.Errorf("the tenant's clock says %q, want %q", got, want)
+		}
+		for _, says := range []string{"", "yesterday"} {
+			_, c := open(t, auth0sim.Config{Date: func(time.Time) string { return says }})
+			if got := c.want("GET", list, 200).header.Get("Date"); got != says {
+				t.Errorf("got %q, want %q", got, says)
+			}
+		}
 	})
 }
 
