@@ -32,7 +32,11 @@ func (b *Bot) command(ctx context.Context, id string, c command) {
 		return
 	}
 	blocks, err := b.look(ctx, w)
-	if err != nil {
+	var no *approval.Refusal
+	switch {
+	case errors.As(err, &no):
+		blocks = []slack.Block{section(refusalWords(no, b.cardLink(ctx)))}
+	case err != nil:
 		b.Log.Error().Str("envelope_id", id).Str("reference", reference(id)).Err(err).
 			Msg("a command went wrong")
 		blocks = []slack.Block{section("I could not read that now. Try again in a moment; " +
@@ -79,7 +83,7 @@ func (b *Bot) shown(ctx context.Context, w words) ([]slack.Block, error) {
 		open, err := b.Trail.OpenRequests(ctx)
 		return b.noteFrozen(openBlocks(open, b.cardLink(ctx)), b.Names...), err
 	case "certificate":
-		keys, err := b.Tenants[w.tenant].Reader.Keys(ctx)
+		_, keys, err := b.Desk.Look(ctx, w.tenant, false)
 		return certificateBlocks(w.tenant, w.role, keys), err
 	case "audit":
 		return b.trailOf(ctx, w)
@@ -117,7 +121,7 @@ func (b *Bot) trailOf(ctx context.Context, w words) ([]slack.Block, error) {
 }
 
 func (b *Bot) list(ctx context.Context, tenant string, share bool) ([]slack.Block, error) {
-	look, _, err := b.Tenants[tenant].Look(ctx, b.Now(), true)
+	look, _, err := b.Desk.Look(ctx, tenant, true)
 	if err != nil {
 		return nil, fmt.Errorf("reading the keys of %s: %w", tenant, err)
 	}
@@ -149,7 +153,7 @@ func (b *Bot) share(ctx context.Context, id string, i interaction, tenant string
 		}
 	}
 	if err != nil {
-		b.trip(ctx, id, i.channel(), i.User.ID, err)
+		b.answer(ctx, id, received{Who: i.presser(), Channel: i.channel()}, err)
 	}
 }
 
@@ -257,7 +261,7 @@ func (b *Bot) prepareAsk(ctx context.Context, who presser, channel string, t tar
 	if _, _, err := b.mayAsk(ctx, who, channel, t.Tenant); err != nil {
 		return none, err
 	}
-	look, keys, err := b.Tenants[t.Tenant].Look(ctx, b.Now(), false)
+	look, keys, err := b.Desk.Look(ctx, t.Tenant, false)
 	if err != nil {
 		return none, err
 	}

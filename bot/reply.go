@@ -88,6 +88,8 @@ func refusalWords(no *approval.Refusal, link func(*approval.Request) string) str
 			"Until then change keys in the tenant's Dashboard."
 	case approval.TrailForged:
 		return "The trail of this request was changed from outside, so nothing that was said of it can be believed. Tell the operator; until then use the tenant's Dashboard."
+	case approval.Auth0Limits:
+		return limitWords(no.Until)
 	}
 	return "This was refused (" + escape(string(no.Why)) + "). Type `/signing-keys help`."
 }
@@ -102,6 +104,16 @@ func lackingWords(scopes []string) string {
 		", so Auth0 would refuse this. Have it granted in the tenant's Dashboard: " +
 		"*Applications → APIs → Auth0 Management API → Machine to Machine Applications*. " +
 		"Then try again in a minute; a restart is not needed."
+}
+
+// limitWords says that Auth0 takes no more reads, and when to come back; a zero time: it
+// did not say.
+func limitWords(until time.Time) string {
+	words := "Auth0 limits how often this tenant may be read, and the limit is used up for now. "
+	if until.IsZero() {
+		return words + "Try again in a minute."
+	}
+	return words + "Try again after " + at(until.Add(time.Second)) + "."
 }
 
 func requester(no *approval.Refusal) string {

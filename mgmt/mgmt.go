@@ -45,7 +45,7 @@ func open(cfg Config, tlsConfig *tls.Config) (*Reader, *Writer) {
 	reads := &http.Client{Transport: readTransport(cfg, tlsConfig), CheckRedirect: sameHost}
 	writes := &http.Client{Transport: writeTransport(cfg, tlsConfig), CheckRedirect: noRedirect}
 	t := newTokens(cfg, reads)
-	return &Reader{base: cfg.BaseURL, client: reads, tokens: t},
+	return &Reader{base: cfg.BaseURL, client: reads, tokens: t, limit: new(limit)},
 		&Writer{base: cfg.BaseURL, client: writes, tokens: t}
 }
 

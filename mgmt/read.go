@@ -26,6 +26,8 @@ type Reader struct {
 	base   string
 	client *http.Client
 	tokens *tokens
+
+	limit *limit
 }
 
 // Keys lists the tenant's application signing keys. It returns an *Error where Auth0
@@ -137,6 +139,9 @@ func (r *Reader) read(ctx context.Context, op, address string, tokens *tokens) (
 	renewed := false
 	for try := 0; ; try++ {
 		body, used, err := r.try(ctx, op, address, tokens)
+		if tokens != nil {
+			r.limit.heed(err, time.Now())
+		}
 		if err == nil {
 			return body, nil
 		}

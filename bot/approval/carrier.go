@@ -146,6 +146,9 @@ func (c *Carrier) carry(ctx context.Context, r Request, claimed time.Time) {
 	defer cancel()
 	wg.Go(func() { c.keep(ctx, cancel, r, l) })
 
+	if t, ok := c.Tenants[r.Tenant]; ok {
+		defer t.Reader.GoFirst()()
+	}
 	w := &work{Carrier: c, id: r.ID, epoch: r.Epoch, lease: l, claimed: claimed}
 	for ctx.Err() == nil {
 		pause, over, err := w.turn(ctx)

@@ -35,11 +35,17 @@ type Desk struct {
 	ttl     time.Duration
 	version string
 	now     func() time.Time
+
+	lookouts map[string]*lookout // by tenant
 }
 
 // NewDesk returns a desk whose requests expire ttl after they were asked for.
 func NewDesk(store Store, policy Policy, tenants map[string]Tenant, ttl time.Duration, version string, now func() time.Time) *Desk {
-	return &Desk{store: store, policy: policy, tenants: tenants, ttl: ttl, version: version, now: now}
+	lookouts := map[string]*lookout{}
+	for name, t := range tenants {
+		lookouts[name] = &lookout{tenant: t, now: now}
+	}
+	return &Desk{store: store, policy: policy, tenants: tenants, ttl: ttl, version: version, now: now, lookouts: lookouts}
 }
 
 // Ask is what a person wants done, as they filled it in.
@@ -69,11 +75,11 @@ func (d *Desk) Ask(ctx context.Context, a Ask) (Request, error) {
 	if no := CheckWords(a.Reason, a.Link); no != nil {
 		return Request{}, no
 	}
-	now := d.now().UTC().Truncate(time.Microsecond) // as precisely as it is kept, since the row has to be what the entry says
-	look, keys, err := d.tenants[a.Tenant].Look(ctx, now, true)
+	look, keys, err := d.Look(ctx, a.Tenant, true)
 	if err != nil {
 		return Request{}, fmt.Errorf("asking for %s: %w", a.Action, err)
 	}
+	now := d.now().UTC().Truncate(time.Microsecond) // as precisely as it is kept, since the row has to be what the entry says
 	if no := d.tenants[a.Tenant].Grants(ctx, a.Action); no != nil {
 		return Request{}, no
 	}

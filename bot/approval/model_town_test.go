@@ -132,6 +132,10 @@ func (t *town) ask(o op) (string, error) {
 	if len(t.asked) == 5 {
 		return "", nil // enough to get into each other's way
 	}
+	// People's looks are a second apart.
+	if err := errors.Join(t.pass(time.Second), t.check()); err != nil {
+		return "", err
+	}
 	kid := t.tenants[o.tenant].kid(o.key)
 	if o.action != approval.Revoke {
 		kid = t.tenants[o.tenant].kid("current")
@@ -144,7 +148,11 @@ func (t *town) ask(o op) (string, error) {
 	if o.action == approval.Revoke {
 		a.KID = kid
 	}
+	began := time.Now()
 	r, err := t.desk.Ask(t.life.ctx, a)
+	if time.Since(began) > 0 { // the carrier went first, and what it did meanwhile counts
+		t.now.may = append(t.unclear(o, kid), approval.AlreadyOpen)
+	}
 	if err == nil && r.KID != kid && slices.Equal(t.now.may, []approval.Why{isDone}) {
 		return "", fmt.Errorf("%v: asked of another key", o)
 	}

@@ -73,6 +73,7 @@ const (
 	Frozen         Why = "frozen"       // nothing may be written to Auth0
 	TrailForged    Why = "trail_forged" // what was said of it before cannot be believed
 	TooOften       Why = "too_often"    // the same was done many times in a minute
+	Auth0Limits    Why = "auth0_limits" // Auth0 takes no more reads, until Until if it said so
 )
 
 // Whys lists every reason there is, so that none can be without words.
@@ -82,4 +83,5 @@ var Whys = []Why{
 	UnknownTenant, UnknownKey, KeyIsCurrent, KeyIsNext, KeyIsRevoked, KeysUnclear, KeysChanged,
 	NoReason, LongReason, BadLink, LacksScope,
 	UnknownRequest, AlreadyOpen, TenantBusy, Over, PastExpiry, Stale, Frozen, TrailForged, TooOften,
+	Auth0Limits,
 }
