@@ -19,11 +19,18 @@ import (
 type hashes struct {
 	ctx context.Context // of the transaction, which is as short-lived as this
 	tx  *sql.Tx
+	// read are those that were read before; nil: each is read anew. Only within a snapshot:
+	// the proofs of entries beside each other share most of theirs.
+	read map[int64]tlog.Hash
 }
 
 func (h hashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	out := make([]tlog.Hash, len(indexes))
 	for i, idx := range indexes {
+		var known bool
+		if out[i], known = h.read[idx]; known {
+			continue
+		}
 		var text string
 		if err := h.tx.QueryRowContext(h.ctx, `SELECT hash FROM trail_hash WHERE idx = $1`, idx).Scan(&text); err != nil {
 			return nil, fmt.Errorf("reading hash %d: %w", idx, err)
@@ -31,6 +38,9 @@ func (h hashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 		var err error
 		if out[i], err = tlog.ParseHash(text); err != nil {
 			return nil, fmt.Errorf("reading hash %d: %w", idx, err)
+		}
+		if h.read != nil {
+			h.read[idx] = out[i]
 		}
 	}
 	return out, nil
@@ -69,7 +79,7 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, e audit.Entry, now time.
 
 // appendCheckpoint appends a checkpoint over the first size entries.
 func (s *Store) appendCheckpoint(ctx context.Context, tx *sql.Tx, size int64, cause string, now time.Time) error {
-	signed, err := s.signer.Checkpoint(size, hashes{ctx, tx})
+	signed, err := s.signer.Checkpoint(size, hashes{ctx: ctx, tx: tx})
 	if err != nil {
 		return err
 	}
@@ -83,7 +93,7 @@ func appendEntry(ctx context.Context, tx *sql.Tx, e audit.Entry, now time.Time) 
 	if err := tx.QueryRowContext(ctx, `UPDATE trail_head SET size = size + 1 WHERE one = 1 RETURNING size`).Scan(&seq); err != nil {
 		return 0, fmt.Errorf("taking a number: %w", err)
 	}
-	line, stored, err := audit.Seal(e, seq, now, hashes{ctx, tx})
+	line, stored, err := audit.Seal(e, seq, now, hashes{ctx: ctx, tx: tx})
 	if err != nil {
 		return 0, err
 	}
@@ -183,8 +193,9 @@ func (s *Store) entries(ctx context.Context, query string, args ...any) (out []a
 		if err != nil {
 			return fmt.Errorf("reading entries: %w", err)
 		}
+		proofs := hashes{ctx: ctx, tx: tx, read: map[int64]tlog.Hash{}}
 		for _, r := range found {
-			e, err := audit.Open([]byte(r.line), r.seq, size, hashes{ctx, tx})
+			e, err := audit.Open([]byte(r.line), r.seq, size, proofs)
 			if err != nil {
 				return err
 			}
@@ -214,7 +225,7 @@ func size(ctx context.Context, tx *sql.Tx) (n int64, err error) {
 // Root returns the root of the tree over the first size entries, as 64 hex digits.
 func (s *Store) Root(ctx context.Context, size int64) (root string, err error) {
 	err = s.inSnapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		hash, err := tlog.TreeHash(size, hashes{ctx, tx})
+		hash, err := tlog.TreeHash(size, hashes{ctx: ctx, tx: tx})
 		root = hex.EncodeToString(hash[:])
 		return err
 	})
