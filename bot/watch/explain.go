@@ -14,8 +14,9 @@ import (
 
 // known is what the trail explains of a tenant's keys.
 type known struct {
-	seq  int64 // the last entry that was taken in
-	base int64 // the entry from which on effects are counted
+	seq   int64 // the last entry that was taken in
+	base  int64 // the entry from which on effects are counted
+	taken int   // how many entries were taken in since
 
 	roles      map[string]string // by kid, in Auth0's words; nil: the watch has not begun
 	queued     bool              // a rotation of ours put a key in the queue whose kid we were not told
@@ -66,7 +67,7 @@ func (k *known) asks(kid string) bool {
 
 // take takes in the next entry of the tenant.
 func (k *known) take(e audit.Entry) {
-	k.seq = e.Seq
+	k.seq, k.taken = e.Seq, k.taken+1
 	if e.Request == "" {
 		k.begin(e)
 		return
@@ -122,6 +123,7 @@ func (k *known) begin(e audit.Entry) {
 		return
 	}
 	k.base, k.since, k.roles, k.queued, k.found, k.unrecorded, k.unreadable = e.Seq, e.Look.At, map[string]string{}, false, nil, nil, 0
+	k.taken = 0
 	for _, key := range e.Look.Keys {
 		k.roles[key.KID] = key.Role
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,10 +25,12 @@ type house struct {
 	tenant *auth0sim.Tenant
 	change func(*watch.Watch)
 
-	store  *store.Store
-	reader *mgmt.Reader
-	desk   *approval.Desk
-	stop   func()
+	store    *store.Store
+	reader   *mgmt.Reader
+	desk     *approval.Desk
+	counting *counting
+	beside   atomic.Pointer[beside] // happens beside the next entry of its kind
+	stop     func()
 }
 
 // inHouse runs a test in a bubble with a house in it, whose watch change may change.
@@ -60,7 +63,8 @@ func (h *house) open() {
 		Store: h.store, Tenants: tenants, Writers: map[string]*mgmt.Writer{"prod": writer},
 		Owner: "test", Version: "test", Now: time.Now, Timing: approval.DefaultTiming(),
 	}
-	w := &watch.Watch{Store: h.store, Tenants: tenants, Every: time.Minute, Now: time.Now, Report: func(string, error) {}}
+	h.counting = &counting{Store: &crowded{h.store, h}}
+	w := &watch.Watch{Store: h.counting, Tenants: tenants, Every: time.Minute, Now: time.Now, Report: func(string, error) {}}
 	if h.change != nil {
 		h.change(w)
 	}

@@ -42,6 +42,12 @@ type Store interface {
 	Latest(ctx context.Context, tenant string, kinds ...audit.Kind) (*audit.Entry, error)
 	// EntriesOf returns up to limit entries of a tenant after number after, in their order.
 	EntriesOf(ctx context.Context, tenant string, after int64, limit int) ([]audit.Entry, error)
+	// Story returns the entries of a request, in their order.
+	Story(ctx context.Context, id approval.ID) ([]audit.Entry, error)
+	// OpenRequests returns the requests that are not at their end.
+	OpenRequests(ctx context.Context) ([]approval.Request, error)
+	// Size returns how many entries the trail has.
+	Size(ctx context.Context) (int64, error)
 	// Note appends an entry, once for each cause.
 	Note(ctx context.Context, e audit.Entry) error
 }
@@ -130,24 +136,25 @@ func (s *sight) turn(ctx context.Context) (time.Duration, error) {
 		err := s.Store.Note(ctx, s.entry(audit.Watched, fmt.Sprintf("readable:%d", n), look, "The keys can be read again, and are as they were."))
 		return s.Every, err
 	}
+	if s.known.taken >= rebase {
+		err := s.Store.Note(ctx, s.entry(audit.Watched, fmt.Sprintf("watch:%s:%d", s.tenant.Name, s.known.base), look,
+			"The keys are as the trail explains. They are compared with this from here on."))
+		return s.Every, err
+	}
 	return s.Every, errors.Join(s.trace(ctx), s.remind(ctx, look))
 }
 
 // read takes in what the trail has that was not read yet.
 func (s *sight) read(ctx context.Context) error {
 	if s.known == nil {
-		began, err := s.Store.Latest(ctx, s.tenant.Name, audit.Watched)
+		k, err := s.start(ctx)
 		if err != nil {
-			return fmt.Errorf("reading where the watch began: %w", err)
-		}
-		k := newKnown()
-		if began != nil {
-			k.seq = began.Seq - 1
+			return fmt.Errorf("reading where the watch begins: %w", err)
 		}
 		s.known = k
 	}
 	for {
-		entries, err := s.Store.EntriesOf(ctx, s.tenant.Name, s.known.seq, 100)
+		entries, err := s.Store.EntriesOf(ctx, s.tenant.Name, s.known.seq, 500)
 		if err != nil {
 			return fmt.Errorf("reading what the trail explains: %w", err)
 		}
