@@ -45,7 +45,10 @@ func NewDesk(store Store, policy Policy, tenants map[string]Tenant, ttl time.Dur
 	for name, t := range tenants {
 		lookouts[name] = &lookout{tenant: t, now: now}
 	}
-	return &Desk{store: store, policy: policy, tenants: tenants, ttl: ttl, version: version, now: now, lookouts: lookouts}
+	return &Desk{
+		store: store, policy: policy, tenants: tenants, ttl: ttl, version: version, now: now,
+		lookouts: lookouts,
+	}
 }
 
 // Ask is what a person wants done, as they filled it in.
@@ -79,7 +82,8 @@ func (d *Desk) Ask(ctx context.Context, a Ask) (Request, error) {
 	if err != nil {
 		return Request{}, fmt.Errorf("asking for %s: %w", a.Action, err)
 	}
-	now := d.now().UTC().Truncate(time.Microsecond) // as precisely as it is kept, since the row has to be what the entry says
+	// As precisely as it is kept, since the row has to be what the entry says.
+	now := d.now().UTC().Truncate(time.Microsecond)
 	if no := d.tenants[a.Tenant].Grants(ctx, a.Action); no != nil {
 		return Request{}, no
 	}

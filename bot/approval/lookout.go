@@ -70,7 +70,9 @@ type round struct {
 // sets, as Tenant.Look does; it may read them without. A *Refusal says that there is no
 // such tenant, or until when Auth0 takes no more reads of it. Any other error says why the
 // keys could not be read.
-func (d *Desk) Look(ctx context.Context, tenant string, published bool) (*audit.Look, mgmt.Keys, error) {
+func (d *Desk) Look(
+	ctx context.Context, tenant string, published bool,
+) (*audit.Look, mgmt.Keys, error) {
 	l, ok := d.lookouts[tenant]
 	if !ok {
 		return nil, nil, &Refusal{Why: UnknownTenant}

@@ -74,7 +74,8 @@ func TestManyAskersShareALook(t *testing.T) {
 func TestAskersDuringALookGetTheNext(t *testing.T) {
 	inHouse(t, auth0sim.Config{Previous: 1}, func(t *testing.T, h *house) {
 		h.tenant.Fault(auth0sim.Fault{
-			Op: "list", Times: 1, Delay: 2 * time.Second, Status: http.StatusOK, Body: list(h.tenant),
+			Op: "list", Times: 1, Delay: 2 * time.Second,
+			Status: http.StatusOK, Body: list(h.tenant),
 		})
 		first := h.look(t.Context())
 		time.Sleep(time.Second)
@@ -215,7 +216,8 @@ func TestAuth0sLimitIsHeeded(t *testing.T) {
 	t.Run("soon", func(t *testing.T) {
 		inHouse(t, auth0sim.Config{Previous: 1}, func(t *testing.T, h *house) {
 			h.tenant.Fault(tooMany(1, 2*time.Second))
-			if s := <-h.look(t.Context()); s.err != nil || s.took < 2*time.Second || s.took > 3*time.Second {
+			s := <-h.look(t.Context())
+			if s.err != nil || s.took < 2*time.Second || s.took > 3*time.Second {
 				t.Errorf("got %v after %v, want the keys after 2 s", s.err, s.took)
 			}
 		})
@@ -227,7 +229,8 @@ func TestAuth0sLimitIsHeeded(t *testing.T) {
 			for range 15 * 15 { // and nobody asks again
 				s := <-h.look(t.Context())
 				var no *approval.Refusal
-				if !errors.As(s.err, &no) || no.Why != approval.Auth0Limits || no.Until.Sub(began) != 20*time.Second {
+				if !errors.As(s.err, &no) || no.Why != approval.Auth0Limits ||
+					no.Until.Sub(began) != 20*time.Second {
 					t.Fatalf("got %v, want to be told when", s.err)
 				}
 				time.Sleep(time.Second / 15)
@@ -247,7 +250,8 @@ func TestAuth0sLimitIsHeeded(t *testing.T) {
 			if _, err := h.reader.Keys(t.Context()); err == nil {
 				t.Fatal("the limit did not refuse")
 			}
-			if got := why(t, (<-h.look(t.Context())).err); got != approval.Auth0Limits || h.lists() != 1 {
+			got := why(t, (<-h.look(t.Context())).err)
+			if got != approval.Auth0Limits || h.lists() != 1 {
 				t.Errorf("got %s after %d calls", got, h.lists())
 			}
 			// The carrier goes by its own rules, and what it finds counts for people too.
@@ -286,7 +290,7 @@ func TestAuth0sLimitIsHeeded(t *testing.T) {
 // A guest who types list 15 times a second keeps no approved change from being carried
 // out, where Auth0 takes 2 calls a second.
 func TestPeopleDoNotUseUpAuth0(t *testing.T) {
-	for _, action := range []approval.Action{approval.Revoke, approval.Rotate, approval.RotateAndRevoke} {
+	for _, action := range approval.Actions {
 		t.Run(string(action), func(t *testing.T) {
 			inHouse(t, auth0sim.Config{Previous: 1, Rate: 2, Burst: 10}, func(t *testing.T, h *house) {
 				ctx, stop := context.WithCancel(t.Context())

@@ -245,7 +245,8 @@ func (t *town) mayAsk(o op, kid string) []approval.Why {
 func (t *town) unclear(o op, kid string) []approval.Why {
 	may := []approval.Why{
 		isDone, isError, approval.Auth0Limits,
-		approval.UnknownKey, approval.KeyIsCurrent, approval.KeyIsNext, approval.KeyIsRevoked, approval.KeysUnclear,
+		approval.UnknownKey, approval.KeyIsCurrent, approval.KeyIsNext, approval.KeyIsRevoked,
+		approval.KeysUnclear,
 	}
 	if o.action != approval.Revoke || t.isOpen(o, kid) {
 		may = append(may, approval.AlreadyOpen)

@@ -138,7 +138,8 @@ func (c *conn) age() {
 	if !wait(early, c.closed) {
 		return
 	}
-	c.leave(planned(fmt.Sprintf("%v of its life time of %v are over", early.Round(time.Second), c.lifetime)))
+	c.leave(planned(fmt.Sprintf("%v of its life time of %v are over",
+		early.Round(time.Second), c.lifetime)))
 	if wait(c.lifetime-early, c.closed) {
 		c.expire()
 	}

@@ -47,19 +47,20 @@ func (r *rig) longestGap(d time.Duration) (longest time.Duration) {
 // no more of them are opened than Slack allows.
 func TestPlannedEndsInSeries(t *testing.T) {
 	const latency = 150 * time.Millisecond // from the connection to its hello
+	const short = 1500 * time.Millisecond
 	for name, tt := range map[string]struct {
 		reason      string
 		life, grace time.Duration
 		gap         time.Duration // that no pace of ours can do anything about
 	}{
-		"warning after a while":         {"warning", 1500 * time.Millisecond, 1500 * time.Millisecond, 0},
-		"warning at once":               {"warning", 0, 1500 * time.Millisecond, 0},
-		"refresh_requested":             {"refresh_requested", 1500 * time.Millisecond, 1500 * time.Millisecond, 0},
-		"a word that is not known":      {"some_day", 0, 1500 * time.Millisecond, 0},
-		"the usual grace":               {"warning", time.Second, 10 * time.Second, 0},
-		"hardly any grace":              {"warning", 2 * time.Second, 300 * time.Millisecond, 0},
-		"hardly any life":               {"warning", 0, 100 * time.Millisecond, plannedPace},
-		"no grace, but some life first": {"refresh_requested", 3 * time.Second, 0, 2*shortest + latency},
+		"warning after a while":    {"warning", short, short, 0},
+		"warning at once":          {"warning", 0, short, 0},
+		"refresh_requested":        {"refresh_requested", short, short, 0},
+		"a word that is not known": {"some_day", 0, short, 0},
+		"the usual grace":          {"warning", time.Second, 10 * time.Second, 0},
+		"hardly any grace":         {"warning", 2 * time.Second, 300 * time.Millisecond, 0},
+		"hardly any life":          {"warning", 0, 100 * time.Millisecond, plannedPace},
+		"no grace, but a life":     {"refresh_requested", 3 * time.Second, 0, 2*shortest + latency},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -101,7 +102,10 @@ func TestPlannedEndsAmongOthers(t *testing.T) {
 		"dropped without a word": {other: func(_ int, p *peer) { p.send(hello); p.ws.Close() }},
 		"dropped without hello":  {other: func(_ int, p *peer) { p.ws.Close() }},
 		"ended instead of hello": {other: func(_ int, p *peer) { p.disconnect("warning") }},
-		"too many":               {other: func(_ int, p *peer) { p.send(hello); p.disconnect("too_many_websockets") }},
+		"too many": {other: func(_ int, p *peer) {
+			p.send(hello)
+			p.disconnect("too_many_websockets")
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -64,7 +64,10 @@ func (h *house) open() {
 		Owner: "test", Version: "test", Now: time.Now, Timing: approval.DefaultTiming(),
 	}
 	h.counting = &counting{Store: &crowded{h.store, h}}
-	w := &watch.Watch{Store: h.counting, Tenants: tenants, Every: time.Minute, Now: time.Now, Report: func(string, error) {}}
+	w := &watch.Watch{
+		Store: h.counting, Tenants: tenants, Every: time.Minute, Now: time.Now,
+		Report: func(string, error) {},
+	}
 	if h.change != nil {
 		h.change(w)
 	}

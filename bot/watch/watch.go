@@ -137,9 +137,9 @@ func (s *sight) turn(ctx context.Context) (time.Duration, error) {
 		return s.Every, err
 	}
 	if s.known.taken >= rebase {
-		err := s.Store.Note(ctx, s.entry(audit.Watched, fmt.Sprintf("watch:%s:%d", s.tenant.Name, s.known.base), look,
+		cause := fmt.Sprintf("watch:%s:%d", s.tenant.Name, s.known.base)
+		return s.Every, s.Store.Note(ctx, s.entry(audit.Watched, cause, look,
 			"The keys are as the trail explains. They are compared with this from here on."))
-		return s.Every, err
 	}
 	return s.Every, errors.Join(s.trace(ctx), s.remind(ctx, look))
 }
