@@ -125,7 +125,11 @@ func (b *Bot) list(ctx context.Context, tenant string, share bool) ([]slack.Bloc
 	if err != nil {
 		return nil, fmt.Errorf("reading the keys of %s: %w", tenant, err)
 	}
-	return b.noteFrozen(keyBlocks(tenant, look, b.Now(), share), tenant), nil
+	blocks := keyBlocks(tenant, look, b.Now(), share)
+	if words := skewWords(b.Tenants[tenant].Reader.Skew()); words != "" {
+		blocks = append(blocks, contextLine(words))
+	}
+	return b.noteFrozen(blocks, tenant), nil
 }
 
 // share posts the list for all to see, after what the channel needs more.

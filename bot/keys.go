@@ -43,6 +43,20 @@ func keyBlocks(tenant string, look *audit.Look, now time.Time, share bool) []sla
 		contextLine("Read from Auth0 "+at(look.At)+". Nothing changes before a second person approves it."))
 }
 
+// skewWords says that this machine's clock differs from Auth0's, where it does by more than
+// a minute; skew is how far Auth0's is ahead. "": it does not.
+func skewWords(skew time.Duration) string {
+	if skew.Abs() <= mgmt.MaxSkew {
+		return ""
+	}
+	side := "behind"
+	if skew < 0 {
+		side = "ahead of"
+	}
+	return "This machine's clock is " + age(skew.Abs().Round(time.Minute)) + " " + side +
+		" Auth0's, so times here may be wrong. Tell the operator."
+}
+
 func askButton(label string, t target) *slack.ButtonBlockElement {
 	// An action id is unique within its block.
 	id := actAsk + ":" + string(t.Action)

@@ -113,6 +113,7 @@ func limitWords(until time.Time) string {
 	if until.IsZero() {
 		return words + "Try again in a minute."
 	}
+	// What is shown has whole seconds.
 	return words + "Try again after " + at(until.Add(time.Second)) + "."
 }
 

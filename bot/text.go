@@ -135,8 +135,10 @@ func at(t time.Time) string {
 	return fmt.Sprintf("<!date^%d^{date_short_pretty} {time_secs}|%s>", t.Unix(), t.UTC().Format("2006-01-02 15:04:05 UTC"))
 }
 
-// age says how long a thing has been so, in the largest unit that fits.
+// age says how long a thing has been so, in the largest unit that fits. Where this
+// machine's clock is behind, what happened just now seems yet to come: 0 minutes.
 func age(d time.Duration) string {
+	d = max(0, d)
 	n, unit := int(d/time.Minute), "minute"
 	switch {
 	case d >= 48*time.Hour:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/slack-go/slack"
@@ -217,4 +218,34 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAges(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-179 * time.Minute:   "0 minutes", // this machine's clock is behind
+		0:                    "0 minutes",
+		time.Minute:          "1 minute",
+		119 * time.Minute:    "119 minutes",
+		2 * time.Hour:        "2 hours",
+		200 * 24 * time.Hour: "200 days",
+	} {
+		if got := age(d); got != want {
+			t.Errorf("age(%v) = %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestSkewWords(t *testing.T) {
+	for skew, want := range map[time.Duration]string{
+		0:                                "",
+		-time.Minute:                     "",
+		time.Minute:                      "",
+		3*time.Hour - time.Second:        "clock is 3 hours behind Auth0's",
+		-90*time.Second - time.Second/2:  "clock is 2 minutes ahead of Auth0's",
+		40*24*time.Hour + 12*time.Minute: "clock is 40 days behind Auth0's",
+	} {
+		if got := skewWords(skew); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("skewWords(%v) = %q, want %q in it", skew, got, want)
+		}
+	}
 }

@@ -89,7 +89,8 @@ func clip(s string, secrets ...string) string {
 // resetOf reads when to come back: Retry-After in seconds or as a date, or Auth0's
 // X-RateLimit-Reset in seconds since 1970. The latter is on every answer (recorded),
 // and means something only on a 429. What is more than a year away is no time: it
-// may be in milliseconds, and a year of five digits could not be written down.
+// may be in milliseconds, and a year of five digits could not be written down. A time of
+// Auth0's clock is brought to ours, which may be hours behind it.
 func resetOf(res *http.Response, now time.Time) time.Time {
 	tooMany := res.StatusCode == http.StatusTooManyRequests
 	if !tooMany && res.StatusCode != http.StatusServiceUnavailable {
@@ -101,11 +102,11 @@ func resetOf(res *http.Response, now time.Time) time.Time {
 	if s, err := strconv.ParseFloat(after, 64); err == nil && s >= 0 && s < year.Seconds() {
 		return now.Add(time.Duration(s * float64(time.Second))).UTC()
 	}
-	if t, err := http.ParseTime(after); err == nil && sane(t) {
-		return t.UTC()
+	if t, err := http.ParseTime(after); err == nil && sane(ours(t, res, now)) {
+		return ours(t, res, now).UTC()
 	}
 	if s, err := strconv.ParseInt(res.Header.Get("X-RateLimit-Reset"), 10, 64); err == nil && tooMany {
-		if t := time.Unix(s, 0); sane(t) {
+		if t := ours(time.Unix(s, 0), res, now); sane(t) {
 			return t.UTC()
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,8 +46,10 @@ func open(cfg Config, tlsConfig *tls.Config) (*Reader, *Writer) {
 	reads := &http.Client{Transport: readTransport(cfg, tlsConfig), CheckRedirect: sameHost}
 	writes := &http.Client{Transport: writeTransport(cfg, tlsConfig), CheckRedirect: noRedirect}
 	t := newTokens(cfg, reads)
-	return &Reader{base: cfg.BaseURL, client: reads, tokens: t, limit: new(limit)},
-		&Writer{base: cfg.BaseURL, client: writes, tokens: t}
+	r := &Reader{
+		base: cfg.BaseURL, client: reads, tokens: t, limit: new(limit), skew: new(atomic.Int64),
+	}
+	return r, &Writer{base: cfg.BaseURL, client: writes, tokens: t}
 }
 
 // sameHost follows redirects only on the tenant itself: net/http drops the token on

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -28,6 +29,7 @@ type Reader struct {
 	tokens *tokens
 
 	limit *limit
+	skew  *atomic.Int64 // as Skew returns it
 }
 
 // Keys lists the tenant's application signing keys. It returns an *Error where Auth0
@@ -180,11 +182,15 @@ func (r *Reader) try(
 		used.SetAuthHeader(req)
 		secret = used.AccessToken
 	}
+	sent := time.Now()
 	res, err := r.client.Do(req)
 	if err != nil {
 		return nil, used, fmt.Errorf("%s: %w", op, err)
 	}
 	defer res.Body.Close()
+	if tokens != nil { // a key set may be another's, out of a cache
+		r.measure(res, sent, time.Now())
+	}
 	body, err = io.ReadAll(io.LimitReader(res.Body, maxBody+1))
 	if err != nil {
 		return nil, used, fmt.Errorf("%s: reading the answer: %w", op, err)

@@ -188,8 +188,9 @@ func proof(b *strings.Builder, end Entry, story []Entry) {
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// took is a duration as people say it.
+// took is a duration as people say it; 0 where the clock was put back meanwhile.
 func took(d time.Duration) string {
+	d = max(0, d)
 	switch {
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1f s", d.Seconds())

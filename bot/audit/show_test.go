@@ -28,3 +28,27 @@ func TestAStoryIsOnlyText(t *testing.T) {
 		}
 	}
 }
+
+// TestNoTimeIsNegative where the clock was put back between two entries.
+func TestNoTimeIsNegative(t *testing.T) {
+	at := time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
+	bob := &audit.Actor{User: "U2", Name: "bob"}
+	got := audit.Show([]audit.Entry{
+		{
+			Seq: 1, Time: at, Kind: audit.Asked, Tenant: "prod", Request: "kt-1", Actor: bob,
+			Change: &audit.Change{Action: "revoke", Pins: audit.Pins{Key: &audit.Pin{KID: "k"}}},
+		},
+		{Seq: 2, Time: at.Add(-3 * time.Hour), Kind: audit.Approved, Actor: bob},
+		{Seq: 3, Time: at.Add(-2 * time.Hour), Kind: audit.Done},
+	}, nil)
+	for _, words := range []string{
+		"0.0 s later", "0.0 s after it was asked for", "1 h 0 min after it was approved",
+	} {
+		if !strings.Contains(got, words) {
+			t.Errorf("the story lacks %q:\n%s", words, got)
+		}
+	}
+	if strings.Contains(got, " -3") || strings.Contains(got, " -1") {
+		t.Errorf("a time is negative:\n%s", got)
+	}
+}

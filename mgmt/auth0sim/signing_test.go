@@ -179,7 +179,8 @@ func TestTheDateHeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ahead := func() time.Time { return time.Now().Add(3 * time.Hour) }
 		_, c := open(t, auth0sim.Config{Now: ahead})
-		if got, want := c.want("GET", list, 200).header.Get("Date"), ahead().UTC().Format(http.TimeFormat); got != want {
+		got, want := c.want("GET", list, 200).header.Get("Date"), ahead().UTC().Format(http.TimeFormat)
+		if got != want {
 			t.Errorf("the tenant's clock says %q, want %q", got, want)
 		}
 		for _, says := range []string{"", "yesterday"} {
