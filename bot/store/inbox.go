@@ -144,3 +144,41 @@ func (s *Store) exec(ctx context.Context, doing, query string, args ...any) erro
 	}
 	return nil
 }
+
+// forgotten is how many rows one transaction of ForgetWorked takes: a press that is to be
+// kept meanwhile waits for some milliseconds.
+const forgotten = 1000
+
+// ForgetWorked takes the words out of what was worked before a time. The ids stay, so that
+// an envelope that comes again is still left as it is. What was not worked keeps its words.
+//
+// It looks at every row; there is no index. 100,000 rows whose words are gone are read in
+// less than 0.1 s, and that many presses are years of them.
+func (s *Store) ForgetWorked(ctx context.Context, before time.Time) error {
+	for {
+		n, err := s.forgetWorked(ctx, before)
+		if err != nil {
+			return fmt.Errorf("forgetting what was worked: %w", err)
+		}
+		if n < forgotten {
+			return nil
+		}
+	}
+}
+
+func (s *Store) forgetWorked(ctx context.Context, before time.Time) (n int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err = s.files.kept(func() error {
+		res, err := s.write.ExecContext(ctx, `UPDATE inbox SET payload = '' WHERE id IN (
+			SELECT id FROM inbox
+			WHERE worked_at > 0 AND worked_at < $1 AND payload <> '' LIMIT $2)`,
+			micros(before), forgotten)
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n, err
+}

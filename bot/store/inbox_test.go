@@ -179,3 +179,78 @@ func TestReceiveWaitsForTheConnectionInVain(t *testing.T) {
 		}
 	})
 }
+
+// What was worked loses its words after a while, and its id is known all the same.
+func TestWorkedRowsLoseTheirWords(t *testing.T) {
+	now := time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
+	s := mustOpen(t, filepath.Join(t.TempDir(), "keyturn.db"), func() time.Time { return now })
+	defer s.Close()
+	receive := func(id string) {
+		t.Helper()
+		if err := s.Receive(t.Context(), id, "the words of "+id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"old", "young", "open"} {
+		receive(id)
+	}
+	worked := func(id string) {
+		t.Helper()
+		if err := s.Worked(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	worked("old")
+	now = now.Add(time.Hour)
+	worked("young")
+	for range 2 { // again is nothing
+		if err := s.ForgetWorked(t.Context(), now.Add(-time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	receive("old") // once more
+	got := map[string]string{}
+	rows, err := s.read.Query(`SELECT id, payload FROM inbox`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, payload string
+		if err := rows.Scan(&id, &payload); err != nil {
+			t.Fatal(err)
+		}
+		got[id] = payload
+	}
+	want := map[string]string{"old": "", "young": "the words of young", "open": "the words of open"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the inbox (-want +got):\n%s", diff)
+	}
+	open, err := s.Received(t.Context())
+	if err != nil || len(open) != 1 || open[0] != "open" {
+		t.Errorf("to be worked are %v, %v", open, err)
+	}
+}
+
+// However much is forgotten at once, no transaction takes all of it.
+func TestManyRowsAreForgotten(t *testing.T) {
+	s := mustOpen(t, filepath.Join(t.TempDir(), "keyturn.db"), time.Now)
+	defer s.Close()
+	if _, err := s.write.Exec(`
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+		INSERT INTO inbox (id, payload, received_at, worked_at)
+		SELECT 'e' || i, 'words', 1, 1 FROM n`); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.forgetWorked(t.Context(), time.Now()); err != nil || n != forgotten {
+		t.Errorf("one transaction forgot %d: %v", n, err)
+	}
+	if err := s.ForgetWorked(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	left := 0
+	err := s.read.QueryRow(`SELECT count(*) FROM inbox WHERE payload <> ''`).Scan(&left)
+	if err != nil || left > 0 {
+		t.Errorf("%d rows have their words: %v", left, err)
+	}
+}

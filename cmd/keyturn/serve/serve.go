@@ -184,6 +184,7 @@ func (s *server) run(ctx context.Context) error {
 	wg.Go(func() { s.watch.Run(ctx) })
 	wg.Go(func() { s.tenants.run(ctx) })
 	wg.Go(func() { s.checkpointDaily(ctx) })
+	wg.Go(func() { s.forgetHourly(ctx) })
 	wg.Go(func() { newClocks(s.watch.Tenants, s.log).run(ctx) })
 	err = s.bot.Run(ctx)
 	if errors.Is(err, bot.ErrNotAlone) {

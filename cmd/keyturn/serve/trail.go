@@ -21,6 +21,7 @@ type trail interface {
 	Latest(ctx context.Context, tenant string, kinds ...audit.Kind) (*audit.Entry, error)
 	Note(ctx context.Context, e audit.Entry) error
 	Checkpoint(ctx context.Context, cause string) error
+	ForgetWorked(ctx context.Context, before time.Time) error
 	Public() string
 	Writable(ctx context.Context) error
 }
@@ -103,5 +104,20 @@ func (s *server) checkpointDaily(ctx context.Context) {
 			pause = time.Minute
 		}
 		sleep(ctx, pause)
+	}
+}
+
+// forgetAfter is how long people's words stay in the inbox after they were worked. The
+// trail has what counts; this is for whoever looks into something that went wrong.
+const forgetAfter = 24 * time.Hour
+
+// forgetHourly takes the words out of what was worked a day ago, until ctx ends.
+func (s *server) forgetHourly(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := s.db.ForgetWorked(ctx, time.Now().Add(-forgetAfter))
+		if err != nil && ctx.Err() == nil {
+			s.log.Error().Err(err).Msg("what was worked keeps its words in the inbox")
+		}
+		sleep(ctx, time.Hour)
 	}
 }

@@ -1,8 +1,10 @@
 package serve
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,4 +71,41 @@ func TestStartsAreRecorded(t *testing.T) {
 	if entries[4].Note != words {
 		t.Errorf("it says %q, want %q", entries[4].Note, words)
 	}
+}
+
+// What people typed is in the inbox for a day after it was worked, and not much longer.
+func TestTheInboxForgets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	synctest.Test(t, func(t *testing.T) {
+		db, err := store.Open(t.Context(), path, path+".key", time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if err := db.Receive(t.Context(), "e1", "the words"); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Worked(t.Context(), "e1"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			(&server{db: db, log: zerolog.Nop()}).forgetHourly(ctx)
+		}()
+		for _, step := range []struct {
+			d    time.Duration
+			want string
+		}{{23 * time.Hour, "the words"}, {2*time.Hour + time.Minute, ""}} {
+			time.Sleep(step.d)
+			synctest.Wait()
+			got, _, err := db.Payload(t.Context(), "e1")
+			if err != nil || got != step.want {
+				t.Errorf("%v later the inbox has %q, %v; want %q", step.d, got, err, step.want)
+			}
+		}
+		stop()
+		<-ended
+	})
 }
