@@ -2,9 +2,10 @@
 // reads them now and then, and raises an alarm where they are not what the trail
 // explains.
 //
-// What the trail explains is where the watch began, or the last alarm left off, and since
-// then each effect that an entry of ours records: an intent of ours and a rotation or
-// revocation that was seen, or two people's word on one that was in doubt. So a change by
+// What the trail explains is where the watch began, or began anew, or the last alarm left
+// off (start.go), and since then each effect that an entry of ours records: an intent of
+// ours and a rotation or revocation that was seen, or two people's word on one that was in
+// doubt. So a change by
 // somebody else is found whenever it happens, also while a request of ours is carried
 // out: that request's end records only what was ours. While a request has an intent and
 // no end nothing is concluded.
@@ -139,7 +140,7 @@ func (s *sight) turn(ctx context.Context) (time.Duration, error) {
 	if s.known.taken >= rebase {
 		cause := fmt.Sprintf("watch:%s:%d", s.tenant.Name, s.known.base)
 		return s.Every, s.Store.Note(ctx, s.entry(audit.Watched, cause, look,
-			"The keys are as the trail explains. They are compared with this from here on."))
+			"Anew, so that no start reads more: the keys are as the trail explains."))
 	}
 	return s.Every, errors.Join(s.trace(ctx), s.remind(ctx, look))
 }
