@@ -162,7 +162,7 @@ func TestAParkedChannelStopsNobodyElse(t *testing.T) {
 		h.press("UBOB", card, "approve")
 		wantIn(t, "the card", h.card(card.TS).Shows(), "Done")
 		wantIn(t, "the audit channel", strings.Join(shows(h.slack.Messages(trail)), "\n"),
-			"🚨 #4 Alarmed", "Slack takes nothing from me for C0OTHER (is_inactive)", "@SONCALL", "/signing-keys requests", "Cancelled", "Done")
+			"🚨 #4 Alarmed", "me for C0OTHER (is_inactive)", "@SONCALL", "word requests", "Cancelled", "Done")
 		wantIn(t, "the log", h.log.String(), "Slack takes nothing for a channel")
 
 		other.Archived = false

@@ -252,7 +252,7 @@ func (b *Bot) draw(ctx context.Context, channel string, id approval.ID) error {
 		board{approvers: b.Policy.ApproversOf(r.Tenant), mention: b.Mention,
 			frozen: b.Tenants[r.Tenant].Frozen})
 	if forged {
-		text, blocks = forgedCard(r)
+		text, blocks = forgedCard(r, b.slash())
 	}
 	if len(cards) == 0 {
 		// Where the disk took nothing it was posted, and has to be drawn anew once it is kept.

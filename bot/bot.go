@@ -117,6 +117,8 @@ type Bot struct {
 	held     int       // those of them that were ours
 	oldest   time.Time // of the rows of the inbox that are not worked; zero: there is none
 
+	lastSlash atomic.Value // of slash: the command's name, as it came last
+
 	judged  chan struct{} // closed at the first hello of a drill
 	refused error         // why a drill does not go on; nil: it may
 }

@@ -77,12 +77,13 @@ func card(r approval.Request, story []audit.Entry, b board) (text string, blocks
 
 // forgedCard is the card of a request of which the trail holds an entry that is not the
 // one that was sealed. It has nothing to press: what a card would say cannot be proven.
-func forgedCard(r approval.Request) (text string, blocks []slack.Block) {
+func forgedCard(r approval.Request, command slash) (text string, blocks []slack.Block) {
 	text = "The trail of " + string(r.ID) + " was changed from outside"
 	return text, []slack.Block{
 		header("Do not believe this request"),
 		section("🚨 The trail of " + code(string(r.ID)) + " was changed from outside, so nothing that is said of it can be believed. Tell the operator, who runs `keyturn audit verify`. " +
-			"Until then change keys in the tenant's Dashboard, and look at them with `/signing-keys list`."),
+			"Until then change keys in the tenant's Dashboard, and look at them with " +
+			command.code("list") + "."),
 	}
 }
 

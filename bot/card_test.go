@@ -200,9 +200,11 @@ func TestListsAndModals(t *testing.T) {
 	doubted, _ := told(approval.Revoke, approval.InDoubt)
 	golden(t, "requests", slacksim.OnMessage, openBlocks([]approval.Request{pending, working, doubted}, func(r *approval.Request) string { return code(string(r.ID)) }))
 	golden(t, "requests-none", slacksim.OnMessage, openBlocks(nil, nil))
-	golden(t, "help", slacksim.OnMessage, []slack.Block{section(helpWords([]string{"prod", "staging"}))})
+	help := helpWords(defaultSlash, []string{"prod", "staging"})
+	golden(t, "help", slacksim.OnMessage, []slack.Block{section(help)})
 	for _, action := range approval.Actions {
-		m := askModal(asking{Tenant: "prod", Action: action, Shown: approval.Shown(sample)}, sample, "typed `before`", asked)
+		a := asking{Tenant: "prod", Action: action, Shown: approval.Shown(sample)}
+		m := askModal(a, sample, meant{reason: "typed `before`"}, defaultSlash, asked)
 		golden(t, "modal-"+string(action), slacksim.InModal, m.Blocks.BlockSet)
 	}
 	golden(t, "modal-explain", slacksim.InModal, explainModal("kt-abcd2345", "C1").Blocks.BlockSet)
@@ -258,7 +260,8 @@ func TestManyKeysAndRequestsStillFit(t *testing.T) {
 			t.Errorf("%s: %s", name, problem)
 		}
 	}
-	m := askModal(asking{Tenant: "prod", Action: approval.Revoke, Shown: approval.Shown(look)}, look, strings.Repeat("x", 5000), asked)
+	a := asking{Tenant: "prod", Action: approval.Revoke, Shown: approval.Shown(look)}
+	m := askModal(a, look, meant{reason: strings.Repeat("x", 5000)}, defaultSlash, asked)
 	b, err := json.Marshal(m.Blocks.BlockSet)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ func (b *Bot) command(ctx context.Context, id string, c command) {
 			"Wait a moment, then type the one that you need."))
 		return
 	}
-	w, err := parse(c.Text, b.Names)
+	w, err := parse(c.Text, b.Names, b.sawSlash(c.Command))
 	var m misread
 	if errors.As(err, &m) {
 		b.respond(ctx, id, c, slack.NewSectionBlock(plain(string(m), maxSection), nil, nil))
@@ -28,19 +29,19 @@ func (b *Bot) command(ctx context.Context, id string, c command) {
 	switch action := approval.Action(w.verb); action {
 	case approval.Revoke, approval.Rotate, approval.RotateAndRevoke:
 		b.openAsk(ctx, id, c.TriggerID, c.presser(), c.Channel,
-			target{Tenant: w.tenant, Action: action, KID: w.kid, Reason: w.reason})
+			target{Tenant: w.tenant, Action: action, typed: w.typed, slash: w.slash})
 		return
 	}
 	blocks, err := b.look(ctx, w)
 	var no *approval.Refusal
 	switch {
 	case errors.As(err, &no):
-		blocks = []slack.Block{section(refusalWords(no, b.cardLink(ctx)))}
+		blocks = []slack.Block{section(refusalWords(w.slash, no, b.cardLink(ctx)))}
 	case err != nil:
-		b.Log.Error().Str("envelope_id", id).Str("reference", reference(id)).Err(err).
+		b.Log.Error().Str("envelope_id", id).Str("reference", refer(id)).Err(err).
 			Msg("a command went wrong")
 		blocks = []slack.Block{section("I could not read that now. Try again in a moment; " +
-			"the operator finds it in the log under " + code(reference(id)) + ".")}
+			"the operator finds it in the log under " + code(refer(id)) + ".")}
 	}
 	b.respond(ctx, id, c, blocks...)
 }
@@ -84,11 +85,11 @@ func (b *Bot) shown(ctx context.Context, w words) ([]slack.Block, error) {
 		return b.noteFrozen(openBlocks(open, b.cardLink(ctx)), b.Names...), err
 	case "certificate":
 		_, keys, err := b.Desk.Look(ctx, w.tenant, false)
-		return certificateBlocks(w.tenant, w.role, keys), err
+		return certificateBlocks(w.tenant, w.role, keys, w.slash), err
 	case "audit":
 		return b.trailOf(ctx, w)
 	}
-	return []slack.Block{section(helpWords(b.Names))}, nil
+	return []slack.Block{section(helpWords(w.slash, b.Names))}, nil
 }
 
 // trailOf answers the audit command: with the last entries, or with those of a request.
@@ -97,11 +98,13 @@ func (b *Bot) trailOf(ctx context.Context, w words) ([]slack.Block, error) {
 		story, err := b.Trail.Story(ctx, w.request)
 		switch {
 		case errors.Is(err, audit.ErrForged):
-			return []slack.Block{section(refusalWords(&approval.Refusal{Why: approval.TrailForged}, nil))}, nil
+			no := &approval.Refusal{Why: approval.TrailForged}
+			return []slack.Block{section(refusalWords(w.slash, no, nil))}, nil
 		case err != nil:
 			return nil, err
 		case len(story) == 0:
-			return []slack.Block{section("The trail has no request " + code(string(w.request)) + ". Type `/signing-keys audit` for the last entries.")}, nil
+			return []slack.Block{section("The trail has no request " + code(string(w.request)) +
+				". Type " + w.slash.code("audit") + " for the last entries.")}, nil
 		}
 		return trailBlocks("The trail of "+string(w.request), story, "For a post-mortem, with all that was typed: "+code("keyturn audit show "+string(w.request))), nil
 	}
@@ -198,10 +201,11 @@ func withoutURL(err error) error {
 // openAsk opens the asking modal: at once, with a loading view, since the trigger
 // lives for 3 s; then with what there is to fill in, or with why there is nothing.
 func (b *Bot) openAsk(ctx context.Context, id, trigger string, who presser, channel string, t target) {
+	t.slash = cmp.Or(t.slash, b.slash())
 	a := act{id, who.User, channel}
 	form, err := b.openView(ctx, trigger, loadingModal(t.Action))
 	if err != nil {
-		b.notOpened(ctx, a, err, t.Reason)
+		b.notOpened(ctx, a, err, t.typed.text)
 		return
 	}
 	view, err := b.prepareAsk(ctx, who, channel, t)
@@ -209,12 +213,13 @@ func (b *Bot) openAsk(ctx context.Context, id, trigger string, who presser, chan
 	switch {
 	case errors.As(err, &no):
 		b.Log.Info().Str("envelope_id", id).Str("actor", who.User).Err(err).Msg("refused")
-		view = noModal(t.Action, refusalWords(no, b.cardLink(ctx)))
+		view = noModal(t.Action, refusalWords(t.slash, no, b.cardLink(ctx)), t.typed.text)
 	case err != nil:
-		b.Log.Error().Str("envelope_id", id).Str("reference", reference(id)).Err(err).
+		b.Log.Error().Str("envelope_id", id).Str("reference", refer(id)).Err(err).
 			Msg("a form could not be filled in")
 		view = noModal(t.Action, "Auth0 could not be read, so nothing can be asked for now. "+
-			"Try again in a moment; the operator finds it in the log under "+code(reference(id))+".")
+			"Try again in a moment; the operator finds it in the log under "+code(refer(id))+".",
+			t.typed.text)
 	}
 	b.fill(ctx, a, form, view, t)
 }
@@ -235,7 +240,7 @@ func (b *Bot) fill(ctx context.Context, a act, form string, view slack.ModalView
 	}
 	b.Log.Warn().Str("envelope_id", a.envelope).Str("actor", a.user).Err(err).
 		Msg("a form could not be shown")
-	b.tell(ctx, a.envelope, a.channel, a.user, withWords(t.Reason,
+	b.tell(ctx, a.envelope, a.channel, a.user, withWords(t.typed.text,
 		section("Slack did not let me fill in the form. Close it, and type the command again."))...)
 }
 
@@ -244,7 +249,7 @@ func withWords(typed string, blocks ...slack.Block) []slack.Block {
 	if typed == "" {
 		return blocks
 	}
-	return append(blocks, contextLine("Your words were:"), quote(typed))
+	return append(blocks, contextLine("Your words were:"), quoteTyped(typed))
 }
 
 // notOpened tells a person that their form did not open.
@@ -252,9 +257,9 @@ func (b *Bot) notOpened(ctx context.Context, a act, err error, typed string) {
 	words := "Slack gave me no time to open the form, so nothing was asked for. Do it once more."
 	if concernOf(err) != aboutTrigger {
 		words = "Slack did not open the form, so nothing was asked for. Try again in a moment; " +
-			"the operator finds it in the log under " + code(reference(a.envelope)) + "."
+			"the operator finds it in the log under " + code(refer(a.envelope)) + "."
 	}
-	b.Log.Warn().Str("reference", reference(a.envelope)).Str("envelope_id", a.envelope).Str("actor", a.user).Err(err).
+	b.Log.Warn().Str("reference", refer(a.envelope)).Str("envelope_id", a.envelope).Str("actor", a.user).Err(err).
 		Msg("a form was not opened")
 	b.tell(ctx, a.envelope, a.channel, a.user, withWords(typed, section(words))...)
 }
@@ -272,20 +277,16 @@ func (b *Bot) prepareAsk(ctx context.Context, who presser, channel string, t tar
 	if no := b.Tenants[t.Tenant].Grants(ctx, t.Action); no != nil {
 		return none, no
 	}
-	if t.KID != "" || t.Action != approval.Revoke {
-		kid, no := approval.Target(t.Action, t.KID, keys)
-		if no != nil {
-			no.Look = look
-			return none, no
-		}
+	view, kid, no := fillAsk(t, channel, look, keys, b.Now())
+	if no != nil {
+		no.Look = look
+		return none, no
+	}
+	if kid != "" {
 		if err := b.isOpen(ctx, t.Tenant, t.Action, kid); err != nil {
 			return none, err
 		}
-	} else if !revocable(look) {
-		return noModal(t.Action, "There is no previously used key, and Auth0 revokes no other. Ask for `/signing-keys rotate-and-revoke` instead."), nil
 	}
-	a := asking{Tenant: t.Tenant, Action: t.Action, Channel: channel, Shown: approval.Shown(look), KID: t.KID}
-	view := askModal(a, look, t.Reason, b.Now())
 	view.Blocks.BlockSet = b.noteFrozen(view.Blocks.BlockSet, t.Tenant)
 	return view, nil
 }

@@ -76,11 +76,20 @@ const (
 // workspace, bert a bot.
 func inHouse(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Helper()
-	auth0sim.New(auth0sim.Config{Previous: 2}).Close() // the stock of RSA keys is filled outside the bubble
+	inHouseOf(t, "/signing-keys", 1, test)
+}
+
+// inHouseOf is inHouse where the command is called so, and the tenant has that many
+// previously used keys, at most 3.
+func inHouseOf(t *testing.T, command string, previous int, test func(t *testing.T, h *house)) {
+	t.Helper()
+	// The stock of RSA keys is filled outside the bubble.
+	auth0sim.New(auth0sim.Config{Previous: 3}).Close()
 	manifest, err := os.ReadFile("../manifest.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
+	manifest = bytes.ReplaceAll(manifest, []byte("/signing-keys"), []byte(command))
 	path := filepath.Join(t.TempDir(), "keyturn.db")
 	synctest.Test(t, func(t *testing.T) {
 		w, err := slacksim.New(slacksim.Config{Manifest: manifest})
@@ -89,7 +98,8 @@ func inHouse(t *testing.T, test func(t *testing.T, h *house)) {
 		}
 		defer w.Close()
 		h := &house{
-			t: t, path: path, slack: w, tenant: auth0sim.New(auth0sim.Config{Previous: 1}), log: &syncBuffer{},
+			t: t, path: path, slack: w, log: &syncBuffer{},
+			tenant: auth0sim.New(auth0sim.Config{Previous: previous}),
 			policy: approval.Policy{Approvers: []string{"UALICE", "SONCALL"}, Requesters: []string{"*"}}, names: []string{"prod"}, dial: w.Dial, mention: true,
 		}
 		defer h.tenant.Close()

@@ -106,7 +106,7 @@ func publishedWords(kid string, look *audit.Look) []string {
 
 // certificateBlocks shows the certificates of the keys in a role, for service
 // providers that pin one.
-func certificateBlocks(tenant, which string, keys mgmt.Keys) []slack.Block {
+func certificateBlocks(tenant, which string, keys mgmt.Keys, command slash) []slack.Block {
 	var found mgmt.Keys
 	switch which {
 	case "next":
@@ -122,7 +122,8 @@ func certificateBlocks(tenant, which string, keys mgmt.Keys) []slack.Block {
 	}
 	blocks := []slack.Block{header("Certificate of the " + which + " signing key of " + tenant)}
 	if len(found) == 0 {
-		return append(blocks, section("The tenant has no such key. Type `/signing-keys list` for those it has."))
+		return append(blocks, section("The tenant has no such key. Type "+command.code("list")+
+			" for those it has."))
 	}
 	for _, k := range found[:min(len(found), 5)] {
 		blocks = append(blocks,

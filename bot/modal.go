@@ -46,15 +46,59 @@ func loadingModal(a approval.Action) slack.ModalViewRequest {
 	return modal(modalTitle(a), section("Reading the keys from Auth0…"))
 }
 
-// noModal says, in place of the modal, why there is nothing to fill in.
-func noModal(a approval.Action, words string) slack.ModalViewRequest {
-	return modal(modalTitle(a), section(words))
+// noModal says, in place of the modal, why there is nothing to fill in. What was typed
+// before is shown, so that it can be copied.
+func noModal(a approval.Action, words, typed string) slack.ModalViewRequest {
+	blocks := []slack.Block{section(words)}
+	if typed != "" {
+		blocks = append(blocks, contextLine("Your words were:"), quoteTyped(typed))
+	}
+	return modal(modalTitle(a), blocks...)
+}
+
+// fillAsk returns the modal for what was asked, filled in as far as its words or its button
+// went, and the key that it is about; "": not known before somebody chooses. A refusal says
+// why the keys do not allow it.
+func fillAsk(
+	t target, channel string, look *audit.Look, keys mgmt.Keys, now time.Time,
+) (view slack.ModalViewRequest, about string, no *approval.Refusal) {
+	var kids []string
+	for _, k := range keys {
+		kids = append(kids, k.KID)
+	}
+	m := resolve(t.typed, kids)
+	a := asking{
+		Tenant: t.Tenant, Action: t.Action, Channel: channel, Shown: approval.Shown(look), KID: t.KID,
+	}
+	switch {
+	case a.Action != approval.Revoke: // no key is to be chosen
+		m.reason = t.typed.text
+	case a.KID == "":
+		a.KID = m.kid
+	}
+	switch {
+	case a.Action != approval.Revoke || a.KID != "":
+		if about, no = approval.Target(a.Action, a.KID, keys); no != nil {
+			return view, about, no
+		}
+	case len(revocable(look)) == 0:
+		words := append(m.doubtWords(a.Tenant, t.slash), noneToRevoke(t.slash))
+		return noModal(a.Action, strings.Join(words, " "), t.typed.text), "", nil
+	default:
+		a.KID = m.chosen(look)
+	}
+	return askModal(a, look, m, t.slash, now), about, nil
 }
 
 // askModal is the modal in which a change is asked for, filled in as far as the
-// words of the command went. What it showed travels in its metadata.
-func askModal(a asking, look *audit.Look, typed string, now time.Time) slack.ModalViewRequest {
+// words of the command went; a.KID is chosen in it. What it showed travels in its metadata.
+func askModal(
+	a asking, look *audit.Look, m meant, command slash, now time.Time,
+) slack.ModalViewRequest {
 	blocks := []slack.Block{section("*" + inWords(a.Action) + "* of " + code(a.Tenant) + ".\n" + consequence(a.Action))}
+	for _, words := range m.notes(a, look, command) {
+		blocks = append(blocks, section("⚠️ "+words))
+	}
 	if a.Action == approval.Revoke {
 		blocks = append(blocks, keySelect(a.KID, look, now))
 	} else {
@@ -64,13 +108,24 @@ func askModal(a asking, look *audit.Look, typed string, now time.Time) slack.Mod
 			}
 		}
 	}
-	reason := slack.NewPlainTextInputBlockElement(plain("What happened? The approver decides on this.", 150), reasonBlock)
-	reason.Multiline, reason.MaxLength = true, approval.MaxReason
-	if typed != "" {
-		reason.InitialValue = shorten(typed, approval.MaxReason)
+	blocks = append(blocks, inputs(m)...)
+	if units(m.reason) > approval.MaxReason {
+		blocks = append(blocks, contextLine("Your words were longer than Slack takes here. "+
+			"The reason is cut at 3,000 characters."))
 	}
+	v := modal(modalTitle(a.Action), blocks...)
+	v.CallbackID, v.Submit, v.PrivateMetadata = askCallback, plain("Ask for approval", 24), encode(a)
+	return v
+}
+
+// inputs are what a person fills in, besides the key.
+func inputs(m meant) []slack.Block {
+	hint := plain("What happened? The approver decides on this.", 150)
+	reason := slack.NewPlainTextInputBlockElement(hint, reasonBlock)
+	reason.Multiline, reason.MaxLength = true, approval.MaxReason
+	reason.InitialValue = beginning(m.reason, approval.MaxReason)
 	link := slack.NewPlainTextInputBlockElement(plain("https://…", 150), linkBlock)
-	link.MaxLength = 1000
+	link.MaxLength, link.InitialValue = 1000, m.link
 	prepared := slack.NewCheckboxGroupsBlockElement(preparedBlock, slack.NewOptionBlockObject("yes",
 		plain("Verifiers already have the new key", 75),
 		plain("The applications and APIs that verify this tenant", 75)))
@@ -78,21 +133,21 @@ func askModal(a asking, look *audit.Look, typed string, now time.Time) slack.Mod
 	linkInput.Optional = true
 	preparedInput := slack.NewInputBlock(preparedBlock, plain("Prepared", 2000), nil, prepared)
 	preparedInput.Optional = true
-
-	m := modal(modalTitle(a.Action), append(blocks,
-		slack.NewInputBlock(reasonBlock, plain("Reason", 2000), nil, reason), linkInput, preparedInput)...)
-	m.CallbackID, m.Submit, m.PrivateMetadata = askCallback, plain("Ask for approval", 24), encode(a)
-	return m
+	reasonInput := slack.NewInputBlock(reasonBlock, plain("Reason", 2000), nil, reason)
+	return []slack.Block{reasonInput, linkInput, preparedInput}
 }
 
 // maxOptions is how many a select holds.
 const maxOptions = 100
 
+// keySelect lets a person choose the key to revoke. Only kid is chosen beforehand: ""
+// leaves it to them.
 func keySelect(kid string, look *audit.Look, now time.Time) slack.Block {
 	var options []*slack.OptionBlockObject
 	sel := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plain("Which key?", 150), keyBlock)
 	for _, k := range look.Keys {
-		if k.Role != mgmt.RolePrevious.String() || len(k.KID) > 75 || len(options) == maxOptions {
+		full := len(options) == maxOptions
+		if k.Role != mgmt.RolePrevious.String() || len(k.KID) > 75 || full && k.KID != kid {
 			continue
 		}
 		description := "previously used"
@@ -100,8 +155,11 @@ func keySelect(kid string, look *audit.Look, now time.Time) slack.Block {
 			description = "in use until " + age(now.Sub(k.Until)) + " ago"
 		}
 		o := slack.NewOptionBlockObject(k.KID, plain(k.KID, 75), plain(description, 75))
+		if full {
+			options = options[:maxOptions-1]
+		}
 		options = append(options, o)
-		if k.KID == kid || kid == "" && len(options) == 1 {
+		if k.KID == kid {
 			sel.InitialOption = o
 		}
 	}
@@ -109,18 +167,30 @@ func keySelect(kid string, look *audit.Look, now time.Time) slack.Block {
 	return slack.NewInputBlock(keyBlock, plain("Key to revoke", 2000), nil, sel)
 }
 
-// revocable reports whether there is a key that could be chosen.
-func revocable(look *audit.Look) bool {
+// revocable are the kids of the keys that can be revoked.
+func revocable(look *audit.Look) (kids []string) {
 	for _, k := range look.Keys {
 		if k.Role == mgmt.RolePrevious.String() {
-			return true
+			kids = append(kids, k.KID)
 		}
 	}
-	return false
+	return kids
+}
+
+// chosen returns the kid that the form to revoke a key has chosen where none was named
+// beyond doubt: the only one there is, if no word may mean a key. "": none.
+func (m meant) chosen(look *audit.Look) string {
+	if kids := revocable(look); len(kids) == 1 && len(m.kids) == 0 && len(m.doubts) == 0 {
+		return kids[0]
+	}
+	return ""
 }
 
 // readAsk reads a submitted asking modal. What is wrong with it comes back by block,
 // for Slack to show beside the input; then the modal stays open with all its words.
+//
+// A reason that names another key than the chosen one is taken: it may tell of both, and
+// whoever approves reads the key above it.
 func (i interaction) readAsk() (asking, map[string]string, error) {
 	var a asking
 	if err := json.Unmarshal([]byte(i.View.Metadata), &a); err != nil {
@@ -140,7 +210,7 @@ func (i interaction) readAsk() (asking, map[string]string, error) {
 		if no.Why == approval.BadLink {
 			block = linkBlock
 		}
-		wrong[block] = refusalWords(no, nil)
+		wrong[block] = refusalWords(defaultSlash, no, nil) // none of these names the command
 	}
 	return a, wrong, nil
 }

@@ -233,7 +233,7 @@ func (w *inboxWork) setAside(ctx context.Context, rows []*row, err error) (got r
 		return result{again: w.retry(newest)}
 	}
 	if who := newest.act.Who.User; who != "" {
-		w.tell(ctx, newest.id, newest.act.Channel, who, section(troubleWords(reference(newest.id))))
+		w.tell(ctx, newest.id, newest.act.Channel, who, section(troubleWords(refer(newest.id))))
 	}
 	if err := w.mark(ctx, rows); err != nil {
 		got.unmarked = true
@@ -249,14 +249,14 @@ func (b *Bot) answer(ctx context.Context, envelope string, r received, err error
 	if errors.As(err, &no) {
 		b.Log.Info().Str("envelope_id", envelope).Str("request_id", string(r.Request)).
 			Str("actor", r.Who.User).Err(err).Msg("refused")
-		blocks = append(blocks, section(refusalWords(no, b.cardLink(ctx))))
+		blocks = append(blocks, section(refusalWords(b.slash(), no, b.cardLink(ctx))))
 		if no.Look != nil && r.Ask != nil {
 			blocks = append(blocks, keyBlocks(r.Ask.Tenant, no.Look, b.Now(), false)...)
 		}
 	} else {
-		b.Log.Error().Str("envelope_id", envelope).Str("reference", reference(envelope)).
+		b.Log.Error().Str("envelope_id", envelope).Str("reference", refer(envelope)).
 			Str("actor", r.Who.User).Err(err).Msg("work went wrong")
-		blocks = append(blocks, section(troubleWords(reference(envelope))))
+		blocks = append(blocks, section(troubleWords(refer(envelope))))
 	}
 	typed := r.Explain
 	if r.Ask != nil {
@@ -270,5 +270,5 @@ func (b *Bot) trip(ctx context.Context, envelope, channel, user string, err erro
 	b.answer(ctx, envelope, received{Who: presser{User: user}, Channel: channel}, err)
 }
 
-// reference is what a person names to the operator, who finds it in the log.
-func reference(envelope string) string { return envelope[:min(len(envelope), 8)] }
+// refer returns what a person names to the operator, who finds it in the log.
+func refer(envelope string) string { return envelope[:min(len(envelope), 8)] }

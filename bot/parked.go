@@ -69,16 +69,16 @@ func (b *Bot) tellRequesters(ctx context.Context, channel, code string) {
 		}
 		b.announcer.mu.Unlock()
 		if first {
-			b.tell(ctx, string(r.ID), "", r.Requester.User, section(cardlessWords(r, code)))
+			b.tell(ctx, string(r.ID), "", r.Requester.User, section(cardlessWords(b.slash(), r, code)))
 		}
 	}
 }
 
 // cardlessWords tells a requester that their card cannot be shown.
-func cardlessWords(r approval.Request, why string) string {
+func cardlessWords(s slash, r approval.Request, why string) string {
 	return "Your request " + code(string(r.ID)) + " is kept, but I cannot show its card in <#" +
 		escape(r.Channel) + ">: Slack says " + code(why) + ". " + adviceFor(why) +
-		" Until then `/signing-keys requests` has its buttons, in any channel that I am in."
+		" Until then " + s.code("requests") + " has its buttons, in any channel that I am in."
 }
 
 // raise notes an alarm, once for each cause; its post follows like that of any entry.
@@ -156,7 +156,7 @@ func parkedWords(channel, why string, isAudit bool) string {
 	if isAudit {
 		words += "It is the channel of the trail: what is recorded is kept, and posted there once it can be. "
 	} else {
-		words += "Cards there are not up to date; /signing-keys requests shows what is open. "
+		words += "Cards there are not up to date; the command's word requests shows what is open. "
 	}
 	return words + adviceFor(why)
 }

@@ -183,7 +183,8 @@ type target struct {
 	Tenant string          `json:"t"`
 	Action approval.Action `json:"a"`
 	KID    string          `json:"k,omitempty"`
-	Reason string          `json:"-"` // typed with a command
+	typed  typed           // with a command
+	slash  slash           // the command; "": a button
 }
 
 func encode(v any) string {

@@ -125,8 +125,8 @@ func (b *Bot) receivePress(ctx context.Context, envelope string, i interaction) 
 		// An input of a modal that tells of each change: nothing to do before it is
 		// submitted.
 	default:
-		b.tell(ctx, envelope, a.channel, a.user, section("I do not know this button; it may be "+
-			"from an older keyturn. Type `/signing-keys requests` for what is open."))
+		b.tell(ctx, envelope, a.channel, a.user, section("I do not know this button; "+
+			"it may be from an older keyturn. Type "+b.slash().code("requests")+" for what is open."))
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func (b *Bot) readView(i *interaction, r *received) (wrong map[string]string) {
 		}
 		r.Request, r.Channel, r.Explain = about.Request, about.Channel, i.input(reasonBlock).Value
 		if no := approval.CheckWords(r.Explain, ""); no != nil {
-			return map[string]string{reasonBlock: refusalWords(no, nil)}
+			return map[string]string{reasonBlock: refusalWords(b.slash(), no, nil)}
 		}
 	}
 	return nil

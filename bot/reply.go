@@ -13,7 +13,7 @@ import (
 // do next; whoever reads it is in an incident.
 
 // refusalWords puts a refusal in words, as mrkdwn. link leads to a request's card.
-func refusalWords(no *approval.Refusal, link func(*approval.Request) string) string {
+func refusalWords(command slash, no *approval.Refusal, link func(*approval.Request) string) string {
 	switch no.Why {
 	case approval.IsRequester:
 		return "You asked for this, so a *second person* has to decide. Ask another approver to press the button, or press *Cancel* to withdraw it."
@@ -44,11 +44,13 @@ func refusalWords(no *approval.Refusal, link func(*approval.Request) string) str
 	case approval.ChannelNotAllowed:
 		return "keyturn may not be used in this channel. Use one of those in `KEYTURN_CHANNELS`."
 	case approval.UnknownTenant:
-		return "There is no such tenant. Type `/signing-keys help` for the tenants there are."
+		return "There is no such tenant. Type " + command.code("help") + " for the tenants there are."
 	case approval.UnknownKey:
-		return "The tenant has no key " + code(no.KID) + ". Type `/signing-keys list` and copy the kid from there."
+		return "The tenant has no key " + code(no.KID) + ". Type " + command.code("list") +
+			" and copy the kid from there."
 	case approval.KeyIsCurrent:
-		return "The key " + code(no.KID) + " is *currently used*, and Auth0 revokes only previously used keys. Ask for `/signing-keys rotate-and-revoke` instead."
+		return "The key " + code(no.KID) + " is *currently used*, and Auth0 revokes " +
+			"only previously used keys. Ask for " + command.code("rotate-and-revoke") + " instead."
 	case approval.KeyIsNext:
 		return "The key " + code(no.KID) + " is *next in queue*, and Auth0 revokes only previously used keys. If it leaked, rotate twice, then revoke it."
 	case approval.KeyIsRevoked:
@@ -64,7 +66,7 @@ func refusalWords(no *approval.Refusal, link func(*approval.Request) string) str
 	case approval.BadLink:
 		return "This is no address of a page. Give one that begins with https://, or leave it empty."
 	case approval.UnknownRequest:
-		return "I have no such request. Type `/signing-keys requests` for those that are open."
+		return "I have no such request. Type " + command.code("requests") + " for those that are open."
 	case approval.AlreadyOpen:
 		return "The same is asked for already: " + link(no.Other) + ". Have that one approved."
 	case approval.TenantBusy:
@@ -91,7 +93,7 @@ func refusalWords(no *approval.Refusal, link func(*approval.Request) string) str
 	case approval.Auth0Limits:
 		return limitWords(no.Until)
 	}
-	return "This was refused (" + escape(string(no.Why)) + "). Type `/signing-keys help`."
+	return "This was refused (" + escape(string(no.Why)) + "). Type " + command.code("help") + "."
 }
 
 // lackingWords says which scope is missing and where it is granted.
@@ -188,7 +190,13 @@ func troubleWords(reference string) string {
 	return "Something went wrong, and I cannot say whether this counted. Try again; it counts once at most. The operator finds it in the log under " + code(reference) + "."
 }
 
-func helpWords(tenants []string) string {
+// noneToRevoke says that a tenant has no key that can be revoked.
+func noneToRevoke(command slash) string {
+	return "There is no previously used key, and Auth0 revokes no other. Ask for " +
+		command.code("rotate-and-revoke") + " instead."
+}
+
+func helpWords(command slash, tenants []string) string {
 	name := ""
 	tenant := "The tenant is " + code(tenants[0]) + "."
 	if len(tenants) > 1 {
@@ -203,11 +211,15 @@ func helpWords(tenants []string) string {
 		tenant += "; name one as the second word."
 	}
 	return "*Two people turn the key.* Whatever changes a key is asked for by one person and happens after a second one pressed *Approve*.\n" +
-		"• `/signing-keys list" + name + "` shows the keys\n" +
-		"• `/signing-keys revoke" + name + " [kid] [reason]` asks to revoke a previously used key. It cannot be undone\n" +
-		"• `/signing-keys rotate" + name + " [reason]` asks to put the next key in use\n" +
-		"• `/signing-keys rotate-and-revoke" + name + " [reason]` asks for both, for a key that leaked\n" +
-		"• `/signing-keys requests` shows what is open, with buttons\n" +
-		"• `/signing-keys certificate" + name + " [next|current|previous]` gives the certificate for those who pin it\n" +
-		"• `/signing-keys audit [n]` shows the last entries of the trail, and with a request's id, such as `kt-abcdefgh`, those of that request\n" + tenant
+		"• " + command.code("list"+name) + " shows the keys\n" +
+		"• " + command.code("revoke"+name+" [kid] [reason]") +
+		" asks to revoke a previously used key. It cannot be undone\n" +
+		"• " + command.code("rotate"+name+" [reason]") + " asks to put the next key in use\n" +
+		"• " + command.code("rotate-and-revoke"+name+" [reason]") +
+		" asks for both, for a key that leaked\n" +
+		"• " + command.code("requests") + " shows what is open, with buttons\n" +
+		"• " + command.code("certificate"+name+" [next|current|previous]") +
+		" gives the certificate for those who pin it\n" +
+		"• " + command.code("audit [n]") + " shows the last entries of the trail, " +
+		"and with a request's id, such as `kt-abcdefgh`, those of that request\n" + tenant
 }

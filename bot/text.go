@@ -5,7 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/slack-go/slack"
 
@@ -18,7 +19,7 @@ import (
 // contains (a kid, a name, Auth0's words) is escaped and on one line, and every mrkdwn
 // object is verbatim, so that Slack parses nothing into it. Characters that only change
 // how others are shown are shown themselves. Each text is cut, visibly, to what its
-// block holds.
+// block holds, and never inside of what is seen as one character.
 
 const (
 	maxSection = 3000 // characters of a section's text
@@ -28,6 +29,12 @@ const (
 	maxShown   = 1500 // characters of people's words on a card; the trail has them whole
 )
 
+// The marks that say that there was more.
+const (
+	cutMark    = " … (cut here)"
+	sealedMark = " … (cut here; the trail has it whole)" // only of what is in the trail
+)
+
 // escape makes s harmless inside mrkdwn: without an angle bracket there is no mention,
 // link or date, a back-tick could only end a code span of ours, and a second line could
 // look like one of ours.
@@ -35,21 +42,16 @@ func escape(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "`", "ˋ", "\n", " ", "\r", " ").Replace(audit.Visible(s))
 }
 
-// unescape undoes what Slack does to the text of a slash command.
-func unescape(s string) string {
-	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(s)
-}
-
 // shorten cuts s to at most max characters and shows that it did.
 func shorten(s string, max int) string {
-	kept, mark := fit(s, max)
+	kept, mark := fit(s, max, cutMark)
 	return kept + mark
 }
 
 // shortenMarkup is shorten for mrkdwn: it leaves no half of a mention, of an entity or of
 // a code span behind.
 func shortenMarkup(s string, max int) string {
-	kept, mark := fit(s, max)
+	kept, mark := fit(s, max, cutMark)
 	if mark == "" {
 		return kept
 	}
@@ -65,18 +67,74 @@ func shortenMarkup(s string, max int) string {
 }
 
 // fit returns the beginning of s that fits in max characters, with the mark that says
-// that there was more.
-func fit(s string, max int) (kept, mark string) {
-	runes := []rune(s)
-	if len(runes) <= max {
+// that there was more; "" where it fits whole.
+func fit(s string, max int, mark string) (kept, used string) {
+	if units(s) <= max {
 		return s, ""
 	}
-	mark = " … (cut here; the trail has it whole)"
-	if max < 2*utf8.RuneCountInString(mark) {
+	if max < 2*units(mark) {
 		mark = "…" // there is no room for more
 	}
-	return strings.TrimSpace(string(runes[:max-utf8.RuneCountInString(mark)])), mark
+	return strings.TrimSpace(beginning(s, max-units(mark))), mark
 }
+
+// units is how many characters s has for Slack. Assumption: they are UTF-16 units, as in
+// the JavaScript of its clients. No other way to count finds more of them, so what fits
+// so fits in any case.
+func units(s string) (n int) {
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
+}
+
+// maxJoined is how many bytes may belong to one character that people see. More of them,
+// such as a thousand accents on a letter, are cut anywhere.
+const maxJoined = 128
+
+// beginning returns the longest beginning of s that has at most max units and ends with a
+// whole character as people see it: no half of an emoji, and no letter without its accent.
+func beginning(s string, max int) string {
+	n, end, flags := 0, 0, 0
+	var before rune
+	for i, r := range s {
+		if isFlag(before) {
+			flags++
+		} else {
+			flags = 0
+		}
+		if !joins(before, r) && !(isFlag(r) && flags%2 == 1) {
+			end = i
+		}
+		if n += utf16.RuneLen(r); n > max {
+			if i-end > maxJoined {
+				end = i
+			}
+			return s[:end]
+		}
+		before = r
+	}
+	return s
+}
+
+// joins reports whether r is seen as a part of what stands before it.
+func joins(before, r rune) bool {
+	const joiner = '\u200d'
+	switch {
+	case unicode.IsMark(r), r == joiner, before == joiner: // also variation selectors
+		return true
+	case r >= 0x1f3fb && r <= 0x1f3ff: // an emoji's colour of skin
+		return true
+	case r >= 0xe0020 && r <= 0xe007f: // the rest of a flag such as Scotland's
+		return true
+	case r >= 0x1160 && r <= 0x11ff: // the rest of a Hangul syllable
+		return true
+	}
+	return before == '\r' && r == '\n'
+}
+
+// isFlag reports whether r is one of the two letters of a country's flag.
+func isFlag(r rune) bool { return r >= 0x1f1e6 && r <= 0x1f1ff }
 
 func plain(s string, max int) *slack.TextBlockObject {
 	return slack.NewTextBlockObject(slack.PlainTextType, shorten(audit.Visible(s), max), false, false)
@@ -100,11 +158,19 @@ func fields(pairs ...string) *slack.SectionBlock {
 	return slack.NewSectionBlock(nil, objects, nil)
 }
 
-// quote shows people's words as a quotation; nothing in them is markup.
-func quote(s string) *slack.RichTextBlock {
+// quote shows people's words that the trail has, as a quotation; nothing in them is
+// markup.
+func quote(s string) *slack.RichTextBlock { return quotation(s, maxShown, sealedMark) }
+
+// quoteTyped shows words that are in no trail to whoever typed them, so that they can be
+// copied: all that Slack takes.
+func quoteTyped(s string) *slack.RichTextBlock { return quotation(s, maxSection, cutMark) }
+
+func quotation(s string, max int, mark string) *slack.RichTextBlock {
+	kept, mark := fit(audit.Visible(s), max, mark)
 	return slack.NewRichTextBlock("", &slack.RichTextQuote{
 		Type:     slack.RTEQuote,
-		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(shorten(audit.Visible(s), maxShown), nil)},
+		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(kept+mark, nil)},
 	})
 }
 

@@ -23,11 +23,84 @@ func TestShortenShowsThatItDid(t *testing.T) {
 		}
 	}
 	got := shorten(strings.Repeat("ä", 101), 100)
-	if n := utf8.RuneCountInString(got); n > 100 || !strings.HasSuffix(got, "(cut here; the trail has it whole)") {
+	if n := utf8.RuneCountInString(got); n > 100 || !strings.HasSuffix(got, "(cut here)") {
 		t.Errorf("%d characters: %q", n, got)
 	}
 	if got := shorten("twenty-five characters it", 24); got != "twenty-five characters…" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestNothingThatIsSeenAsOneIsHalved cuts at every length.
+func TestNothingThatIsSeenAsOneIsHalved(t *testing.T) {
+	for name, one := range map[string]string{
+		"an accent": "e\u0301", "an emoji": "🔥", "a family": "👩\u200d👩\u200d👧",
+		"a colour": "👍🏽", "a flag": "🇩🇪", "a variation": "❤\ufe0f",
+		"Scotland": "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+		"Hangul":   "\u1112\u1161\u11ab", "a line": "\r\n",
+	} {
+		s := strings.Repeat(one, 20)
+		for most := range units(s) + 1 {
+			got := beginning(s, most)
+			if n := units(got); n > most || n+units(one) <= most && got != s {
+				t.Errorf("%s: %d characters of %d", name, n, most)
+			}
+			if strings.Repeat(one, strings.Count(got, one)) != got {
+				t.Errorf("%s is cut in two: %q", name, got)
+			}
+		}
+	}
+	if got := beginning("x"+strings.Repeat("\u0301", 5000), 3000); units(got) != 3000 {
+		t.Errorf("%d characters are left of a letter with 5,000 accents", units(got))
+	}
+	got := shorten(strings.Repeat("🔥", 1600), 3000)
+	if units(got) > 3000 || !strings.HasSuffix(got, cutMark) {
+		t.Errorf("%d characters of 3,000", units(got))
+	}
+}
+
+// TestOnlyWhatTheTrailHasIsSaidToBeThere looks at what is shown of long words.
+func TestOnlyWhatTheTrailHasIsSaidToBeThere(t *testing.T) {
+	long := strings.Repeat("long ", 1000)
+	look, keys := aTenant("next-21-characters-xx", "curr-21-characters-xx", nil)
+	_, asked, _ := fill("rotate "+long, look, keys)
+	_, refused, _ := fill("revoke "+long, look, keys)
+	_, err := parse(strings.Repeat("x", 5000), []string{"prod"}, defaultSlash)
+	for what, shown := range map[string]any{
+		"the form": asked, "a form that is refused": refused, "an unknown word": err.Error(),
+		"words that are returned": quoteTyped(long),
+		"a section":               section(long), "a header": header(long),
+		"a certificate":      preformatted(long),
+		"a command's answer": plain(long, maxSection),
+	} {
+		b, err := json.Marshal(shown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b), "the trail has it") {
+			t.Errorf("%s says that the trail has it", what)
+		}
+		if !strings.Contains(string(b), "cut ") {
+			t.Errorf("%s does not say that it is cut: %s", what, b)
+		}
+	}
+	b, err := json.Marshal(quote(long))
+	if err != nil || !strings.Contains(string(b), "the trail has it whole") {
+		t.Errorf("a reason is shown as %s, %v", b, err)
+	}
+	var form []struct {
+		Element struct {
+			Value string `json:"initial_value"`
+		} `json:"element"`
+	}
+	if err := json.Unmarshal(asked, &form); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range form {
+		v := b.Element.Value
+		if v != "" && (units(v) != approval.MaxReason || !strings.HasPrefix(long, v)) {
+			t.Errorf("the reason has %d characters and ends with %q", units(v), v[len(v)-20:])
+		}
 	}
 }
 
@@ -172,54 +245,6 @@ func check(t *testing.T, blocks []slack.Block, ours []string) {
 		}
 	}
 }
-
-// FuzzParse types commands.
-func FuzzParse(f *testing.F) {
-	for _, s := range []string{"", "list", "revoke prod abcdefghijklmnopqrstu leaked", "rotate  <@U1> &amp; co", "audit 5", "certificate next", "help me", "REVOKE x", "rotate-and-revoke staging\nwhy", "&lt;!channel&gt;"} {
-		f.Add(s, true)
-		f.Add(s, false)
-	}
-	f.Fuzz(func(t *testing.T, text string, several bool) {
-		tenants := []string{"prod"}
-		if several {
-			tenants = append(tenants, "staging")
-		}
-		w, err := parse(text, tenants)
-		if err != nil {
-			if _, ok := err.(misread); !ok || err.Error() == "" {
-				t.Errorf("an error that is nobody's: %v", err)
-			}
-			if slices.Contains([]string{"revoke", "rotate", "rotate-and-revoke"}, w.verb) && !several {
-				t.Errorf("%q is not understood: %v", text, err)
-			}
-			return
-		}
-		if !slices.Contains(verbs, w.verb) || w.tenant != "" && !slices.Contains(tenants, w.tenant) || w.n < 1 || w.n > 40 {
-			t.Errorf("%q became %+v", text, w)
-		}
-		asks := slices.Contains([]string{"revoke", "rotate", "rotate-and-revoke"}, w.verb)
-		if asks && w.tenant == "" || !asks && w.kid+w.reason != "" {
-			t.Errorf("%q became %+v", text, w)
-		}
-		if w.kid != "" && (!kidLike.MatchString(w.kid) || w.verb != "revoke") {
-			t.Errorf("%q has the kid %q", text, w.kid)
-		}
-		// Nothing that was typed is lost: verb, tenant and kid, and the rest is the reason.
-		if asks && strings.TrimSpace(text) != "" {
-			typed := strings.Fields(unescape(text))[1:]
-			if len(typed) > 0 && strings.EqualFold(typed[0], w.tenant) {
-				typed = typed[1:]
-			}
-			if w.kid != "" && len(typed) > 0 && typed[0] == w.kid {
-				typed = typed[1:]
-			}
-			if got := strings.Fields(w.reason); !slices.Equal(got, typed) {
-				t.Errorf("%q has the reason %q, want %q", text, got, typed)
-			}
-		}
-	})
-}
-
 func TestAges(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-179 * time.Minute:   "0 minutes", // this machine's clock is behind

@@ -9,25 +9,21 @@ import (
 	"keyturn/bot/approval"
 )
 
-// kidLike is what a word must look like to be taken as a kid: Auth0's are 21
-// characters, and 54 where they are from before 2020.
-var kidLike = regexp.MustCompile(`^[A-Za-z0-9_-]{20,64}$`)
+// certificates are those that can be asked for.
+var certificates = []string{"next", "current", "previous"}
 
 // requestLike is what a word must look like to be taken as a request's id.
 var requestLike = regexp.MustCompile(`^kt-[a-z0-9]{8}$`)
 
-// verbs are the first words there are.
-var verbs = []string{"list", "revoke", "rotate", "rotate-and-revoke", "requests", "certificate", "audit", "help"}
-
 // words is a command as it was understood.
 type words struct {
+	slash   slash // the command, as it is called here
 	verb    string
 	tenant  string
-	kid     string      // revoke
+	typed   typed       // revoke, rotate, rotate-and-revoke
 	role    string      // certificate: next, current, previous
 	n       int         // audit: how many entries
 	request approval.ID // audit: of this request alone
-	reason  string      // revoke, rotate, rotate-and-revoke
 }
 
 // misread says what was not understood. It repeats what was typed, so it is only
@@ -36,81 +32,160 @@ type misread string
 
 func (m misread) Error() string { return string(m) }
 
-// parse reads what was typed after /signing-keys. The first word is the verb; with
-// several tenants the second is a tenant's name, with one it may be left out.
-func parse(text string, tenants []string) (words, error) {
-	rest := strings.TrimSpace(unescape(text))
-	w := words{verb: "list", n: 10, role: "next"}
-	if verb, after := cut(rest); verb != "" {
-		w.verb, rest = strings.ToLower(verb), after
+// parse reads what was typed after a command. The first word is the verb; with several
+// tenants the second is a tenant's name, with one it may be left out. Which key is meant
+// is found out once the keys are known: see resolve.
+func parse(text string, tenants []string, command slash) (words, error) {
+	rest := trimLead(command.trim(unescape(text)))
+	w := words{slash: command, verb: "list", n: 10, role: "next"}
+	if rest != "" {
+		var ok bool
+		if w.verb, rest, ok = cutVerb(rest); !ok {
+			return w, unknownVerb(rest, command)
+		}
 	}
-	if !slices.Contains(verbs, w.verb) {
-		return w, misread("I do not know the word “" + shorten(w.verb, 80) + "”. The words are " + strings.Join(verbs, ", ") + "; /signing-keys help explains them.")
-	}
+	rest = trimLead(rest)
 	if w.verb == "help" || w.verb == "requests" || w.verb == "audit" {
 		return w, w.readRest(rest)
 	}
-	name, after := cut(rest)
+	name, after, ok := cutTenant(rest, tenants)
 	switch {
-	case slices.Contains(tenants, strings.ToLower(name)):
-		w.tenant, rest = strings.ToLower(name), after
+	case ok:
+		w.tenant, rest = name, after
 	case len(tenants) == 1:
 		w.tenant = tenants[0]
-	case name == "":
-		return w, misread("Which tenant? Say /signing-keys " + w.verb + " " + tenants[0] + ". The tenants are " + strings.Join(tenants, ", ") + ".")
+	case dropObject(rest) == "":
+		return w, misread("Which tenant? Say " + command.with(w.verb+" "+tenants[0]) +
+			". The tenants are " + strings.Join(tenants, ", ") + ".")
 	default:
-		return w, misread("There is no tenant “" + shorten(name, 80) + "”. The tenants are " + strings.Join(tenants, ", ") + ", and the name is the second word.")
+		word, _ := cut(dropObject(rest))
+		return w, misread("There is no tenant “" + shorten(word, 80) + "”. The tenants are " +
+			strings.Join(tenants, ", ") + ", and the name is the second word.")
 	}
-	return w, w.readRest(rest)
+	return w, w.readRest(dropObject(rest))
 }
 
 func (w *words) readRest(rest string) error {
-	word, after := cut(rest)
 	switch approval.Action(w.verb) {
-	case approval.Revoke:
-		if kidLike.MatchString(word) {
-			w.kid, rest = word, after
-		}
-		w.reason = rest
-		return nil
-	case approval.Rotate, approval.RotateAndRevoke:
-		w.reason = rest
+	case approval.Revoke, approval.Rotate, approval.RotateAndRevoke:
+		w.typed = typed{text: rest, other: saysOther(approval.Action(w.verb), rest)}
 		return nil
 	}
+	said := saidIn(rest)
 	switch {
-	case word == "":
+	case w.verb == "help", len(said) == 0:
 		return nil
-	case w.verb == "certificate" && after == "" && slices.Contains([]string{"next", "current", "previous"}, strings.ToLower(word)):
-		w.role = strings.ToLower(word)
+	case w.verb == "certificate" && len(said) == 1 && slices.Contains(certificates, said[0]):
+		w.role = said[0]
 		return nil
 	case w.verb == "certificate":
-		return misread("Which certificate? Say next, current or previous. With next, a service provider can be prepared for a rotation.")
-	case w.verb == "audit" && after == "":
-		if n, err := strconv.Atoi(word); err == nil && n >= 1 && n <= maxEntries {
+		return misread("Which certificate? Say next, current or previous. " +
+			"With next, a service provider can be prepared for a rotation.")
+	case w.verb == "audit":
+		return w.readAudit(said)
+	}
+	return misread(w.slash.with(w.verb) + " takes no more words, and there was “" +
+		shorten(rest, 80) + "”.")
+}
+
+func (w *words) readAudit(said []string) error {
+	if len(said) == 1 {
+		if n, err := strconv.Atoi(said[0]); err == nil && n >= 1 && n <= maxEntries {
 			w.n = n
 			return nil
 		}
-		if id := strings.ToLower(word); requestLike.MatchString(id) {
-			w.request = approval.ID(id)
+		if requestLike.MatchString(said[0]) {
+			w.request = approval.ID(said[0])
 			return nil
 		}
-		return misread("Which entries? Say how many of the last, from 1 to 40, such as /signing-keys audit 20, or a request, such as /signing-keys audit kt-abcdefgh.")
-	case w.verb == "help":
-		return nil
 	}
-	return misread("/signing-keys " + w.verb + " takes no more words, and there was “" + shorten(rest, 80) + "”.")
+	return misread("Which entries? Say how many of the last, from 1 to 40, such as " +
+		w.slash.with("audit 20") + ", or a request, such as " + w.slash.with("audit kt-abcdefgh") + ".")
 }
 
-// cut splits the first word off.
-func cut(s string) (word, rest string) {
-	s = strings.TrimSpace(s)
-	i := strings.IndexFunc(s, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' })
-	if i < 0 {
-		return s, ""
+// saidIn are the words of a text that say something, as they are understood.
+func saidIn(text string) (out []string) {
+	filler := []string{"the", "last", "latest", "of", "for", "entry", "entries", "request",
+		"certificate", "cert", "key", "keys", "signing"}
+	for word, rest := cut(text); word != ""; word, rest = cut(rest) {
+		if word = bare(word); word != "" && !slices.Contains(filler, word) {
+			out = append(out, word)
+		}
 	}
-	return s[:i], strings.TrimSpace(s[i:])
+	return out
 }
 
-// IsVerb reports whether word is a first word of /signing-keys, and so no name for
-// a tenant.
-func IsVerb(word string) bool { return slices.Contains(verbs, word) }
+// cutTenant cuts the name of a tenant off, with what leads to it.
+func cutTenant(text string, tenants []string) (name, after string, ok bool) {
+	leads := append([]string{"of", "for", "in", "on", "tenant", "keys"}, fillers...)
+	for word, rest := cut(text); word != ""; word, rest = cut(rest) {
+		name := bare(word)
+		i := slices.IndexFunc(tenants, func(t string) bool { return bare(t) == name })
+		if name != "" && i >= 0 {
+			return tenants[i], trimLead(rest), true
+		}
+		if !slices.Contains(leads, name) {
+			break
+		}
+	}
+	return "", text, false
+}
+
+// unknownVerb says that a text begins with no verb, and what may be meant.
+func unknownVerb(text string, command slash) misread {
+	word, _ := cut(text)
+	m := "I do not know the word “" + shorten(word, 80) + "”. "
+	if near := nearVerb(text); near != "" {
+		m += "Did you mean " + command.with(near) + "? "
+	}
+	return misread(m + "The words are " + strings.Join(verbs, ", ") + "; " +
+		command.with("help") + " explains them.")
+}
+
+// otherWords are words that people use for ours.
+var otherWords = map[string]string{
+	"keys": "list", "key": "list", "show": "list", "ls": "list", "status": "list", "share": "list",
+	"delete": "revoke", "remove": "revoke", "disable": "revoke", "kill": "revoke",
+	"invalidate": "revoke",
+	"roll":       "rotate", "renew": "rotate", "replace": "rotate",
+	"approve": "requests", "deny": "requests", "cancel": "requests", "open": "requests",
+	"pending": "requests",
+	"cert":    "certificate", "certs": "certificate", "pem": "certificate",
+	"log": "audit", "logs": "audit", "history": "audit", "trail": "audit",
+}
+
+// nearVerb returns the verb that may be meant where a text begins with none; "": none.
+func nearVerb(text string) string {
+	word, rest := cut(text)
+	joined := strings.NewReplacer("-", "", "_", "", "&", "and")
+	plain := func(s string) []rune { return []rune(joined.Replace(s)) }
+	if said := plain(bare(word)); len(said) >= 3 && len(said) <= 40 {
+		nearest, least := "", min(2, len(said)/3)+1
+		for _, verb := range verbs {
+			if d := distance(said, plain(verb)); d < least {
+				nearest, least = verb, d
+			}
+			if nearest == "" && strings.HasPrefix(string(plain(verb)), string(said)) {
+				nearest = verb
+			}
+		}
+		if nearest != "" {
+			return nearest
+		}
+	}
+	if verb := otherWords[bare(word)]; verb != "" {
+		return verb
+	}
+	if lx := lexemes(word, 1); len(lx) > 0 && IsVerb(lx[0].text) { // revoke-xyz
+		return lx[0].text
+	}
+	for range 5 { // it may stand a little later
+		if word, rest = cut(rest); word == "" {
+			break
+		}
+		if verb, _, ok := cutVerb(word + " " + rest); ok {
+			return verb
+		}
+	}
+	return ""
+}

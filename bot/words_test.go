@@ -22,12 +22,12 @@ func TestParse(t *testing.T) {
 		{"  LIST  ", one, words{verb: "list", tenant: "prod"}},
 		{"list prod", one, words{verb: "list", tenant: "prod"}},
 		{"revoke", one, words{verb: "revoke", tenant: "prod"}},
-		{"revoke " + kid, one, words{verb: "revoke", tenant: "prod", kid: kid}},
-		{"revoke prod " + kid + " pasted  in a log", one, words{verb: "revoke", tenant: "prod", kid: kid, reason: "pasted  in a log"}},
-		{"revoke pasted in a log", one, words{verb: "revoke", tenant: "prod", reason: "pasted in a log"}},
-		{"rotate " + kid, one, words{verb: "rotate", tenant: "prod", reason: kid}},
-		{"rotate staging a &lt;leak&gt; &amp; more", two, words{verb: "rotate", tenant: "staging", reason: "a <leak> & more"}},
-		{"rotate-and-revoke Prod\nleak", two, words{verb: "rotate-and-revoke", tenant: "prod", reason: "leak"}},
+		{"revoke " + kid, one, asks("revoke", "prod", kid)},
+		{"revoke prod " + kid + " in a  log", one, asks("revoke", "prod", kid+" in a  log")},
+		{"revoke pasted in a log", one, asks("revoke", "prod", "pasted in a log")},
+		{"rotate " + kid, one, asks("rotate", "prod", kid)},
+		{"rotate staging a &lt;leak&gt; &amp; more", two, asks("rotate", "staging", "a <leak> & more")},
+		{"rotate-and-revoke Prod\nleak", two, asks("rotate-and-revoke", "prod", "leak")},
 		{"certificate", one, words{verb: "certificate", tenant: "prod"}},
 		{"certificate staging Current", two, words{verb: "certificate", tenant: "staging", role: "current"}},
 		{"audit", two, words{verb: "audit"}},
@@ -36,34 +36,40 @@ func TestParse(t *testing.T) {
 		{"requests", two, words{verb: "requests"}},
 		{"help me", two, words{verb: "help"}},
 	} {
+		tc.want.slash = defaultSlash
 		if tc.want.role == "" {
 			tc.want.role = "next"
 		}
 		if tc.want.n == 0 {
 			tc.want.n = 10
 		}
-		got, err := parse(tc.text, tc.tenants)
+		got, err := parse(tc.text, tc.tenants, defaultSlash)
 		if err != nil {
 			t.Errorf("%q: %v", tc.text, err)
 			continue
 		}
-		if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(words{})); diff != "" {
+		if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(words{}, typed{})); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", tc.text, diff)
 		}
 	}
 	for _, text := range []string{"revoek", "list", "rotate test", "audit 0", "audit 41", "audit x", "audit 1 2", "requests now", "certificate prod first", "list prod all", "<!here>", "revoke,"} {
 		var m misread
-		if w, err := parse(text, two); !errors.As(err, &m) {
+		if w, err := parse(text, two, defaultSlash); !errors.As(err, &m) {
 			t.Errorf("%q was read as %+v", text, w)
 		}
 	}
+}
+
+func asks(verb, tenant, said string) words {
+	return words{verb: verb, tenant: tenant, typed: typed{text: said}}
 }
 
 func TestEveryRefusalHasWords(t *testing.T) {
 	r := &approval.Request{ID: "kt-1", State: approval.Denied}
 	seen := map[string]approval.Why{}
 	for _, why := range approval.Whys {
-		got := refusalWords(&approval.Refusal{Why: why, Request: r, Other: r, KID: "kid"}, func(*approval.Request) string { return "link" })
+		no := &approval.Refusal{Why: why, Request: r, Other: r, KID: "kid"}
+		got := refusalWords(defaultSlash, no, func(*approval.Request) string { return "link" })
 		if strings.Contains(got, string(why)) && strings.Contains(got, "This was refused") {
 			t.Errorf("%s has no words of its own", why)
 		}

@@ -77,6 +77,12 @@ func (w *Workspace) slashPayload(user string, c *Channel, name, text string) map
 // mayType returns the channel in which user may type the command. Bots are not held
 // back: that they type nothing is nothing to rely on. w.mu is held.
 func (w *Workspace) mayType(user, channel, command string) (*Channel, error) {
+	if w.channels[channel] == nil && channel == "D"+user {
+		// The conversation with the app is there before the app writes in it.
+		if _, err := w.direct(user); err != nil {
+			return nil, err
+		}
+	}
 	p, here := w.person(user)
 	c := w.channels[channel]
 	_, known := w.app.commands[command]

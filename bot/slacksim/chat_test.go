@@ -93,6 +93,21 @@ func TestADirectMessage(t *testing.T) {
 	})
 }
 
+// TestACommandInTheConversationWithTheApp is typed before the app ever wrote there.
+func TestACommandInTheConversationWithTheApp(t *testing.T) {
+	inWorkspace(t, manifest(t), func(t *testing.T, a *app) {
+		// It is taken, and there is no app to give it to.
+		_, err := a.w.Slash("UBEN", "DUBEN", "/signing-keys")
+		if !errors.Is(err, slacksim.ErrNotConnected) {
+			t.Errorf("ben types a command: %v", err)
+		}
+		_, err = a.w.Slash("UANN", "DUBEN", "/signing-keys")
+		if err == nil || errors.Is(err, slacksim.ErrNotConnected) {
+			t.Error("ann types a command in the conversation of ben")
+		}
+	})
+}
+
 func TestMessagesThatSlackRefuses(t *testing.T) {
 	inWorkspace(t, manifest(t), func(t *testing.T, a *app) {
 		ctx := t.Context()

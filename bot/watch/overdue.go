@@ -22,10 +22,14 @@ func (s *sight) remind(ctx context.Context, look *audit.Look) error {
 		switch k.Role {
 		case mgmt.RoleCurrent.String():
 			since, limit, what = k.Since, s.KeyMaxAge, "in_use"
-			words = "The key %s of the tenant %s is in use since %s, longer than KEYTURN_KEY_MAX_AGE (%s). Prepare those who verify tokens or pin the certificate, then ask for a rotation: /signing-keys rotate %[2]s"
+			words = "The key %s of the tenant %s is in use since %s, " +
+				"longer than KEYTURN_KEY_MAX_AGE (%s). " +
+				"Prepare those who verify tokens or pin the certificate, then ask for a rotation in Slack"
 		case mgmt.RolePrevious.String():
 			since, limit, what = k.Until, s.PreviousMaxAge, "unrevoked"
-			words = "The key %s of the tenant %s is previously used and not revoked since %s, longer than KEYTURN_PREVIOUS_MAX_AGE (%s): whoever has it can still sign. Ask for its revocation: /signing-keys revoke %[2]s %[1]s"
+			words = "The key %s of the tenant %s is previously used and not revoked since %s, " +
+				"longer than KEYTURN_PREVIOUS_MAX_AGE (%s): " +
+				"whoever has it can still sign. Ask for its revocation in Slack"
 		}
 		if limit == 0 || since.IsZero() || s.known.asks(k.KID) {
 			continue

@@ -286,7 +286,7 @@ func TestReminders(t *testing.T) {
 		previous := h.kid("previous")
 		h.pass(2 * time.Hour)
 		all := h.noted(audit.Overdue)
-		if len(all) != 1 || !strings.Contains(all[0].Note, "/signing-keys revoke prod "+previous) {
+		if len(all) != 1 || !strings.Contains(all[0].Note, "The key "+previous) {
 			t.Fatalf("at first: %+v", all)
 		}
 		h.restart()

@@ -109,7 +109,7 @@ func (c *Config) checkTenants(faults *notes) {
 			continue
 		case bot.IsVerb(t.Name):
 			faults.add(part("KEYTURN_TENANTS", i, len(c.Tenants)),
-				"is a word of /signing-keys; choose another name")
+				"is a word of the command; choose another name")
 		case slices.Index(c.Tenants, t.Name) != i:
 			faults.add(part("KEYTURN_TENANTS", i, len(c.Tenants)), "is named twice")
 		}

@@ -152,7 +152,7 @@ func TestEveryFaultIsNamed(t *testing.T) {
 			[]string{"KEYTURN_TENANT_TEST_DOMAIN is missing", "KEYTURN_TENANT_TEST_CLIENT_ID is missing", "KEYTURN_TENANT_TEST_CLIENT_SECRET is missing"}},
 		{"names that are none", map[string]string{"KEYTURN_TENANTS": "prod,Prod,rotate,prod", "KEYTURN_TENANT_ROTATE_DOMAIN": "x.auth0.com", "KEYTURN_TENANT_ROTATE_CLIENT_ID": "x", "KEYTURN_TENANT_ROTATE_CLIENT_SECRET": "x"},
 			[]string{"KEYTURN_TENANTS: number 2 is no name",
-				"KEYTURN_TENANTS: number 3 is a word of /signing-keys",
+				"KEYTURN_TENANTS: number 3 is a word of the command",
 				"KEYTURN_TENANTS: number 4 is named twice"}},
 		{"values that are none", map[string]string{
 			"KEYTURN_APPROVERS": "alice", "KEYTURN_CHANNELS": "#incident", "KEYTURN_AUDIT_CHANNEL": "trail", "KEYTURN_APPROVAL_TTL": "soon", "KEYTURN_MENTION": "maybe",
