@@ -155,7 +155,16 @@ func (w *Workspace) seen(user, channel string) (*Channel, bool) {
 	return c, !c.closed() && !outside
 }
 
+// SetEnterprise changes Config.Enterprise. People who are there stay as they are.
+func (w *Workspace) SetEnterprise(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cfg.Enterprise = id
+}
+
 func (w *Workspace) authTest(*http.Request, args) (result, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	res := result{
 		"url": teamURL, "team": "Simulated", "user": "keyturn",
 		"team_id": TeamID, "user_id": BotID, "bot_id": appBotID, "is_enterprise_install": false,
