@@ -215,7 +215,8 @@ func approved(ctx context.Context, t *testing.T, desk *approval.Desk, tenant app
 	}
 	r, err := desk.Ask(ctx, approval.Ask{
 		Cause: "view", Person: person("UALICE"), Tenant: tenant.Name, Action: approval.Rotate, Shown: approval.Shown(look),
-		Reason: "pasted in a build log", Channel: room, Approvers: []string{"UBOB"},
+		Reason: "pasted in a " +
+			"build log", Channel: room, Approvers: []approval.Candidate{{Person: person("UBOB")}},
 	})
 	if err != nil {
 		t.Fatal(err)

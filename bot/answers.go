@@ -184,6 +184,14 @@ func (b *Bot) tell(ctx context.Context, envelope, channel, person string, blocks
 	b.say(ctx, &answer{envelope: envelope, person: person, channel: channel, blocks: blocks})
 }
 
+// withWords adds what somebody typed, if anything, so that they need not type it again.
+func withWords(typed string, blocks ...slack.Block) []slack.Block {
+	if typed == "" {
+		return blocks
+	}
+	return append(blocks, contextLine("Your words were:"), quoteTyped(typed))
+}
+
 // fallback is the text of a message whose blocks cannot be shown, as in a
 // notification: that of the first block.
 func fallback(blocks []slack.Block) string {

@@ -96,6 +96,7 @@ type Bot struct {
 	logins atomic.Pointer[login] // replaced as a whole; use client
 	http   *http.Client
 	socket *socket.Socket
+	slack  *reader
 	people *people
 	pace   *pace
 
@@ -143,7 +144,11 @@ func New(cfg Config) *Bot {
 	}
 	b.logIn(cfg.BotToken)
 	b.pace = newPace(cfg.Pace, cfg.Now)
-	b.people = &people{api: b.client(), now: cfg.Now, groups: map[string]members{}}
+	b.slack = &reader{
+		url: cfg.APIURL, http: b.http, now: cfg.Now, suspect: b.suspect,
+		token: func() string { return b.logins.Load().token }, held: map[string]time.Time{},
+	}
+	b.people = newPeople(b.slack, cfg.Now)
 	b.socket = socket.New(socket.Config{Open: b.openSocket, Dial: cfg.Dial, AckFirst: b.acksFirst, Report: b.report})
 	return b
 }
@@ -184,15 +189,15 @@ func (b *Bot) Run(ctx context.Context) error {
 // identify learns which workspace the tokens are for. It tries until Slack answers.
 func (b *Bot) identify(ctx context.Context) error {
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
-		who, err := b.client().AuthTestContext(ctx)
+		who, err := b.slack.whoAmI(ctx)
 		switch {
-		case err == nil && (who.TeamID == "" || strings.HasPrefix(who.TeamID, "E")):
+		case err == nil && (who.Team == "" || strings.HasPrefix(who.Team, "E")):
 			// Assumption: an org-wide install is told by the organisation's id in place of
 			// a workspace's.
 			return errors.New("the bot token is of an org-wide install; install keyturn in one workspace")
 		case err == nil:
-			b.people.install = install{Team: who.TeamID, Enterprise: who.EnterpriseID, URL: who.URL}
-			b.Log.Info().Str("team", who.TeamID).Str("user", who.UserID).Msg("Slack knows us")
+			b.people.install = install{Team: who.Team, Enterprise: who.Enterprise, URL: who.URL}
+			b.Log.Info().Str("team", who.Team).Str("user", who.User).Msg("Slack knows us")
 			return nil
 		case ctx.Err() != nil:
 			return nil

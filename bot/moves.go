@@ -61,8 +61,8 @@ func (w *inboxWork) press(ctx context.Context, rows []*row, again, often bool) r
 		w.adopt(ctx, r.act, false) // before the move: its line belongs in this card's thread
 	}
 	now, same, err := w.decide(ctx, newest.act, &p, often)
-	if isLater(err) && !w.Now().Before(newest.until()) {
-		err = unestablished(err)
+	if !w.Now().Before(newest.until()) {
+		err = givenUp(err)
 	}
 	var no *approval.Refusal
 	switch {
@@ -96,13 +96,11 @@ func (w *inboxWork) press(ctx context.Context, rows []*row, again, often bool) r
 func (w *inboxWork) decide(
 	ctx context.Context, act received, p *approval.Press, often bool,
 ) (now approval.Request, same bool, err error) {
-	if often {
-		p.Person.Actor = w.people.named(act.Who)
-		return now, false, &approval.Refusal{Why: approval.TooOften}
-	}
 	judging, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	p.Person, err = w.people.judge(judging, act.Who, w.rightsFor(judging, act)...)
+	act.Who.often = often
+	rights := w.rightsFor(judging, act)
+	p.Person, err = w.people.judge(judging, act.Who, p.Received, rights...)
 	if err != nil {
 		return now, false, err
 	}
@@ -140,7 +138,7 @@ func (b *Bot) confirm(ctx context.Context, r *row, now approval.Request, same bo
 // ask makes a request of a submitted form.
 func (w *inboxWork) ask(ctx context.Context, r *row) result {
 	a := r.act.Ask
-	person, approvers, err := w.mayAsk(ctx, r.act.Who, a.Channel, a.Tenant)
+	person, approvers, err := w.mayAsk(ctx, r.act.Who, r.received, a.Channel, a.Tenant)
 	var req approval.Request
 	if err == nil {
 		req, err = w.Desk.Ask(ctx, approval.Ask{
@@ -152,10 +150,7 @@ func (w *inboxWork) ask(ctx context.Context, r *row) result {
 	if again, ok := w.passes(ctx, r, err, r.received.Add(askWithin)); ok {
 		return again
 	}
-	if isLater(err) {
-		err = unestablished(err)
-	}
-	if err != nil {
+	if err = givenUp(err); err != nil {
 		w.answer(ctx, r.id, r.act, err)
 		return result{}
 	}
@@ -166,17 +161,14 @@ func (w *inboxWork) ask(ctx context.Context, r *row) result {
 
 // explain keeps why somebody denied or cancelled.
 func (w *inboxWork) explain(ctx context.Context, r *row) result {
-	person, err := w.people.judge(ctx, r.act.Who)
+	person, err := w.people.judge(ctx, r.act.Who, r.received)
 	if err == nil {
 		_, err = w.Desk.Explain(ctx, r.act.Request, person, r.act.Explain)
 	}
 	if again, ok := w.passes(ctx, r, err, r.until()); ok {
 		return again
 	}
-	if isLater(err) {
-		err = unestablished(err)
-	}
-	if err != nil {
+	if err = givenUp(err); err != nil {
 		w.answer(ctx, r.id, r.act, err)
 		return result{}
 	}
@@ -190,7 +182,8 @@ func (w *inboxWork) passes(
 	ctx context.Context, r *row, err error, until time.Time,
 ) (again result, ok bool) {
 	var no *approval.Refusal
-	if err == nil || errors.As(err, &no) || !w.Now().Before(until) {
+	refused := errors.As(err, &no) && no.Why != approval.Auth0Limits // which is over in a moment
+	if err == nil || refused || !w.Now().Before(until) {
 		return result{}, false
 	}
 	return w.tryAgain(ctx, r, err, until), true
@@ -203,9 +196,9 @@ func (w *inboxWork) tryAgain(ctx context.Context, r *row, err error, until time.
 		return result{}
 	}
 	at := w.retry(r)
-	var kept *later
-	if errors.As(err, &kept) && kept.until.After(at) {
-		at = kept.until
+	var not *later
+	if errors.As(err, &not) && not.until.After(at) {
+		at = not.until
 	}
 	if at.After(until) {
 		at = until

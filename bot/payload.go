@@ -98,6 +98,9 @@ type presser struct {
 	Team       string `json:"team,omitempty"`       // their own workspace
 	Enterprise string `json:"enterprise,omitempty"` // the organisation of where it happened
 	Install    string `json:"install,omitempty"`    // the workspace whose keyturn was meant
+
+	// often says that they pressed so often of late that no user group is read for them.
+	often bool
 }
 
 func (c command) presser() presser {

@@ -2,21 +2,26 @@ package bot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/slack-go/slack"
+	"golang.org/x/time/rate"
 
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
 )
 
-// groupsFor is how long the members of a user group are remembered.
-const groupsFor = time.Minute
+// This file establishes who somebody is, at the moment of a press. groups.go has the user
+// groups, places.go where it may happen.
+
+// factFor is how long is remembered that somebody is no full member.
+const factFor = time.Minute
 
 // install is the workspace that keyturn is installed in.
 type install struct {
@@ -25,31 +30,46 @@ type install struct {
 	URL        string // https://acme.slack.com/
 }
 
-// people establishes who somebody is, at the moment of a press.
+// people establishes who somebody is.
 type people struct {
-	api     *slack.Client
+	slack   *reader
 	install install
 	now     func() time.Time
 
 	mu     sync.Mutex
-	groups map[string]members
+	groups map[string]*group
+	calls  *rate.Limiter   // for groups
+	facts  map[string]fact // by the id that was asked for: who is no full member
+	good   map[string]fact // full members; spares a look where it decides nothing
 }
 
-type members struct {
-	ids []string
-	at  time.Time
+// fact is what Slack said of somebody, and when it was asked.
+type fact struct {
+	person approval.Person
+	at     time.Time
+}
+
+func newPeople(slack *reader, now func() time.Time) *people {
+	return &people{
+		slack: slack, now: now, calls: newCalls(), groups: map[string]*group{},
+		facts: map[string]fact{}, good: map[string]fact{},
+	}
 }
 
 // judge describes p as Slack does now. rights are the lists of users and user groups
 // that the move depends on; the groups of a list are asked for only where p is none of
-// its users.
+// its users. received is when keyturn got the press: no list of a group that was begun to
+// be read before it counts, neither for a yes nor for a no.
 //
-// Whatever cannot be established within the time is a Refusal: nobody counts on the
-// ground of what is not known.
-func (pp *people) judge(ctx context.Context, p presser, rights ...[]string) (approval.Person, error) {
+// An error is an *approval.Refusal where the answer is no, for good as far as can be
+// known; or *later where Slack could not be asked just now. Nobody counts on the ground of
+// what is not known.
+func (pp *people) judge(
+	ctx context.Context, p presser, received time.Time, rights ...[]string,
+) (approval.Person, error) {
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	person := approval.Person{Actor: audit.Actor{Enterprise: pp.install.Enterprise, Team: pp.install.Team, User: p.User}}
+	person := pp.local(p.User)
 	switch {
 	case p.User == "", p.Team == "":
 		return person, unestablished(errors.New("the payload does not say who it was"))
@@ -58,38 +78,109 @@ func (pp *people) judge(ctx context.Context, p presser, rights ...[]string) (app
 		person.Stranger = true
 		return person, nil
 	}
-	u, err := pp.api.GetUserInfoContext(ctx, p.User)
+	if known, ok := pp.fact(p.User); ok {
+		return known, nil
+	}
+	person, err := pp.who(ctx, p.User)
+	switch {
+	case err != nil:
+		return person, err
+	case approval.FullMember(person) != nil:
+		pp.isFact(p.User, person)
+		return person, nil // whoever is refused anyway costs no call for a group
+	}
+	err = pp.join(ctx, &person, need{received: received, often: p.often}, rights)
+	return person, err
+}
+
+// who describes the person with an id as Slack does now. Errors are those of judge.
+func (pp *people) who(ctx context.Context, id string) (approval.Person, error) {
+	person := pp.local(id)
+	u, err := pp.slack.describe(ctx, id)
 	if err != nil {
-		return person, notYet(err)
+		return person, pp.unread(err, approval.UnknownPerson,
+			"user_not_found", "user_not_visible", "users_not_found")
 	}
-	if u.ID != p.User {
-		return person, unestablished(errors.New("another user was described"))
+	var grid gridUser // null, {} and none are no member of an organisation
+	if len(u.Grid) > 0 {
+		err = json.Unmarshal(u.Grid, &grid)
 	}
-	person.Name = u.Name
-	person.Deactivated = u.Deleted
-	person.Bot = u.IsBot || u.IsAppUser || u.IsWorkflowBot || u.IsConnectorBot
-	person.Guest = u.IsRestricted || u.IsUltraRestricted
-	person.Stranger = u.IsStranger || !pp.member(u)
-	var groups []string
-	for _, ids := range rights {
-		if !slices.Contains(ids, p.User) {
-			groups = append(groups, slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isGroup(id) })...)
+	isGrid := pp.install.Enterprise != ""
+	switch {
+	case isGrid && err != nil:
+		return person, unestablished(fmt.Errorf("users.info: enterprise_user: %w", err))
+	case id != u.ID && id != grid.ID:
+		return person, unestablished(errors.New("users.info: another user was described"))
+	case isGrid && grid.Enterprise == pp.install.Enterprise && grid.ID == "":
+		// Without it, two ids of one person cannot be told from those of two people.
+		return person, unestablished(errors.New("users.info: enterprise_user has no id"))
+	}
+	for _, other := range []string{grid.ID, u.ID} {
+		if other != "" && other != id {
+			person.Alias = other
 		}
 	}
-	var unread error
-	for _, id := range groups {
-		in, err := pp.membersOf(ctx, id)
-		if err != nil {
-			unread = err
-		}
-		if slices.Contains(in, p.User) {
-			person.Groups = append(person.Groups, id)
-		}
-	}
-	if unread != nil && len(person.Groups) == 0 {
-		return person, notYet(unread) // the group that could not be read may be the one
+	person.Name = string(u.Name)
+	person.Deactivated = bool(u.Deleted)
+	person.Bot = bool(u.Bot || u.AppUser || u.Workflow || u.Connector)
+	person.Guest = bool(u.Guest || u.UltraGuest)
+	person.Stranger = bool(u.Stranger) || !pp.member(u, grid)
+	if approval.FullMember(person) == nil {
+		pp.isGood(id, person)
 	}
 	return person, nil
+}
+
+// local is somebody of whom nothing is known but an id here.
+func (pp *people) local(id string) approval.Person {
+	in := pp.install
+	return approval.Person{Actor: audit.Actor{Enterprise: in.Enterprise, Team: in.Team, User: id}}
+}
+
+// unread is the error of a call that did not say who or where: *later, or a refusal.
+// unknown is the refusal for the codes by which Slack says that it knows nothing of them.
+func (pp *people) unread(err error, unknown approval.Why, codes ...string) error {
+	var odd *oddAnswer
+	var missing *missingScope
+	switch code := said(err); {
+	case passes(err):
+		return &later{until: pp.now().Add(retryAfter(err)), err: err}
+	case errors.As(err, &odd):
+		return unestablished(err)
+	case slices.Contains(codes, code):
+		return &notEstablished{&approval.Refusal{Why: unknown, Code: code}, err}
+	case errors.As(err, &missing):
+		no := &approval.Refusal{Why: approval.SlackRefuses, Code: code, Needs: missing.needs}
+		return &notEstablished{no, err}
+	default:
+		return &notEstablished{&approval.Refusal{Why: approval.SlackRefuses, Code: code}, err}
+	}
+}
+
+// isGood keeps that somebody is a full member.
+func (pp *people) isGood(id string, person approval.Person) {
+	pp.mu.Lock()
+	defer pp.mu.Unlock()
+	pp.good[id] = fact{person, pp.now()}
+	delete(pp.facts, id)
+}
+
+// isFact keeps that somebody who pressed is no full member.
+func (pp *people) isFact(id string, person approval.Person) {
+	pp.mu.Lock()
+	defer pp.mu.Unlock()
+	maps.DeleteFunc(pp.facts, func(_ string, f fact) bool { return pp.now().Sub(f.at) >= factFor })
+	pp.facts[id] = fact{person, pp.now()}
+	delete(pp.good, id)
+}
+
+// fact returns what somebody is whose press was refused within the minute, since they are
+// no full member: from the second such press on Slack is not asked again.
+func (pp *people) fact(id string) (approval.Person, bool) {
+	pp.mu.Lock()
+	defer pp.mu.Unlock()
+	f, ok := pp.facts[id]
+	return f.person, ok && pp.now().Sub(f.at) < factFor
 }
 
 // notEstablished carries the operator's error beside the person's refusal.
@@ -101,53 +192,45 @@ type notEstablished struct {
 func (e *notEstablished) Error() string { return "establishing who pressed: " + e.err.Error() }
 func (e *notEstablished) Unwrap() error { return e.Refusal }
 
-// later says that Slack could not be asked just now: the press is kept, and judged again.
-type later struct {
-	until time.Time // not before; zero: in a moment
-	err   error
+func unestablished(err error) error {
+	return &notEstablished{&approval.Refusal{Why: approval.NotEstablished}, err}
 }
 
-func (e *later) Error() string { return "establishing who pressed, for now: " + e.err.Error() }
+// later says that Slack could not be asked just now. It is no refusal: what was pressed is
+// to be kept, and judged again.
+type later struct {
+	until time.Time // when it is worth another try
+	err   error     // of the last
+}
+
+func (e *later) Error() string {
+	return "establishing who pressed, to be tried again: " + e.err.Error()
+}
 func (e *later) Unwrap() error { return e.err }
 
-func isLater(err error) bool {
-	var e *later
-	return errors.As(err, &e)
+// givenUp is err where nobody tries again: a *later is a refusal then.
+func givenUp(err error) error {
+	var not *later
+	if errors.As(err, &not) {
+		return unestablished(not.err)
+	}
+	return err
 }
 
-// named is somebody as the payload names them, whom nobody asked Slack about.
-func (pp *people) named(p presser) audit.Actor {
-	return audit.Actor{Enterprise: pp.install.Enterprise, Team: pp.install.Team, User: p.User}
-}
-
-// mayDecide reports whether somebody is in a list of the policy, as far as is known.
+// mayDecide reports whether somebody is in a list of the policy, as far as is known without
+// asking. It decides who is asked about first, and never who counts.
 func (pp *people) mayDecide(user string, policy approval.Policy) bool {
 	lists := [][]string{policy.Approvers, policy.Requesters}
 	for _, own := range policy.ByTenant {
 		lists = append(lists, own)
 	}
-	pp.mu.Lock()
-	defer pp.mu.Unlock()
-	for _, ids := range lists {
-		for _, id := range ids {
-			if id == user || slices.Contains(pp.groups[id].ids, user) {
-				return true
-			}
+	for _, id := range slices.Concat(lists...) {
+		in, _ := pp.lately(id, 24*time.Hour)
+		if id == user || slices.Contains(in, user) {
+			return true
 		}
 	}
 	return false
-}
-
-// notYet is unestablished, or *later where the same question may be answered in a moment.
-func notYet(err error) error {
-	if concernOf(err) == aboutPassing {
-		return &later{err: err}
-	}
-	return unestablished(err)
-}
-
-func unestablished(err error) error {
-	return &notEstablished{&approval.Refusal{Why: approval.NotEstablished}, err}
 }
 
 // foreign reports whether the payload names somebody of elsewhere. On Grid it may name
@@ -166,77 +249,13 @@ func (pp *people) foreign(p presser) bool {
 
 // member reports whether u belongs to the workspace: on Grid, to the organisation
 // and to the install's team in it.
-func (pp *people) member(u *slack.User) bool {
+func (pp *people) member(u account, grid gridUser) bool {
 	if pp.install.Enterprise == "" {
-		return u.TeamID == pp.install.Team
+		return u.Team == pp.install.Team
 	}
-	return u.Enterprise.EnterpriseID == pp.install.Enterprise &&
-		(u.TeamID == pp.install.Team || slices.Contains(u.Enterprise.Teams, pp.install.Team))
-}
-
-// resolve returns the users among ids, with those of the groups.
-func (pp *people) resolve(ctx context.Context, ids []string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
-	defer cancel()
-	var out []string
-	for _, id := range ids {
-		if !isGroup(id) {
-			out = append(out, id)
-			continue
-		}
-		in, err := pp.membersOf(ctx, id)
-		if err != nil {
-			return nil, notYet(err)
-		}
-		out = append(out, in...)
-	}
-	return out, nil
+	return grid.Enterprise == pp.install.Enterprise &&
+		(u.Team == pp.install.Team || grid.has(pp.install.Team))
 }
 
 // isGroup tells the id of a user group from a user's: S…, against U… or W….
 func isGroup(id string) bool { return strings.HasPrefix(id, "S") }
-
-func (pp *people) membersOf(ctx context.Context, group string) ([]string, error) {
-	at := pp.now()
-	pp.mu.Lock()
-	known, ok := pp.groups[group]
-	pp.mu.Unlock()
-	if ok && at.Sub(known.at) < groupsFor {
-		return known.ids, nil
-	}
-	ids, err := pp.api.GetUserGroupMembersContext(ctx, group)
-	if err != nil {
-		return nil, fmt.Errorf("reading user group %s: %w", group, err)
-	}
-	pp.mu.Lock()
-	defer pp.mu.Unlock()
-	pp.groups[group] = members{ids, at}
-	return ids, nil
-}
-
-// place returns nil if requests may be asked for, and approved, in channel, and
-// otherwise a Refusal.
-func (pp *people) place(ctx context.Context, channel string, allowed []string) error {
-	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
-	defer cancel()
-	if channel == "" || strings.HasPrefix(channel, "D") { // none: a press in keyturn's own Home
-		return &approval.Refusal{Why: approval.DirectMessage}
-	}
-	if len(allowed) > 0 && !slices.Contains(allowed, channel) {
-		return &approval.Refusal{Why: approval.ChannelNotAllowed}
-	}
-	c, err := pp.api.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: channel})
-	switch {
-	case said(err) == "channel_not_found":
-		return &approval.Refusal{Why: approval.BotNotInChannel} // a private channel that does not show itself
-	case err != nil:
-		return notYet(fmt.Errorf("reading channel %s: %w", channel, err))
-	case c.IsIM, c.IsMpIM:
-		return &approval.Refusal{Why: approval.DirectMessage}
-	case c.IsExtShared, c.IsPendingExtShared:
-		return &approval.Refusal{Why: approval.SharedChannel}
-	case !c.IsMember:
-		return &approval.Refusal{Why: approval.BotNotInChannel}
-	}
-	return nil
-}

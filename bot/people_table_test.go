@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,16 +27,17 @@ type somebody struct {
 var everybody = []somebody{
 	{"UALICE", slacksim.TeamID, ""}, // asks; an approver by name
 	{"UBOB", slacksim.TeamID, ""},   // an approver by a user group
+	{"WALICE", slacksim.TeamID, ""}, // alice, by her other id
 	{"UDAVE", slacksim.TeamID, ""},  // no approver
 	{"UGINA", slacksim.TeamID, approval.IsGuest},
 	{"UGUS", slacksim.TeamID, approval.IsGuest},
 	{"UDAN", slacksim.TeamID, approval.IsDeactivated},
 	{"UBERT", slacksim.TeamID, approval.IsBot},
 	{"UAPP", slacksim.TeamID, approval.IsBot},
-	{"UXENA", "T0OTHER", approval.IsStranger},             // as the payload says
-	{"UYURI", slacksim.TeamID, approval.IsStranger},       // as users.info alone says
-	{"UZOE", slacksim.TeamID, approval.IsStranger},        // without a channel in common
-	{"UNOBODY", slacksim.TeamID, approval.NotEstablished}, // whom Slack does not describe
+	{"UXENA", "T0OTHER", approval.IsStranger},            // as the payload says
+	{"UYURI", slacksim.TeamID, approval.IsStranger},      // as users.info alone says
+	{"UZOE", slacksim.TeamID, approval.IsStranger},       // without a channel in common
+	{"UNOBODY", slacksim.TeamID, approval.UnknownPerson}, // whom Slack does not describe
 	{"", slacksim.TeamID, approval.NotEstablished},
 }
 
@@ -103,6 +105,7 @@ var sentences = map[approval.Why]string{
 	approval.IsRequester: "You asked for this, so a second person has to decide", approval.NotRequester: "Only @UALICE, who asked for it, can cancel it",
 	approval.NotApprover: "You are not among the approvers", approval.IsGuest: "Guests of this workspace cannot", approval.IsDeactivated: "This account is deactivated",
 	approval.IsBot: "A bot or an app's user", approval.IsStranger: "Members of another workspace cannot", approval.NotEstablished: "Slack did not say in time",
+	approval.UnknownPerson: "Slack does not say who you are",
 	approval.DirectMessage: "This needs a channel", approval.SharedChannel: "shared with another organisation", approval.BotNotInChannel: "I am not in this channel",
 	approval.ChannelNotAllowed: "may not be used in this channel", approval.UnknownRequest: "I have no such request",
 }
@@ -154,7 +157,7 @@ func (h *house) newest() approval.ID {
 // decides is the rule of approve and deny.
 func decides(s somebody) approval.Why {
 	switch s.user {
-	case "UALICE":
+	case "UALICE", "WALICE":
 		return approval.IsRequester
 	case "UBOB":
 		return ""
@@ -171,7 +174,7 @@ var moves = []move{
 	}},
 	{name: "deny", first: pending, done: has(audit.Denied), rule: func(s somebody, _ shape) approval.Why { return decides(s) }},
 	{name: "cancel", first: pending, done: has(audit.Cancelled), rule: func(s somebody, _ shape) approval.Why {
-		if s.user != "UALICE" {
+		if s.user != "UALICE" && s.user != "WALICE" {
 			return approval.NotRequester
 		}
 		return ""
@@ -274,6 +277,8 @@ func TestPeopleMovesAndShapes(t *testing.T) {
 
 func (m move) play(t *testing.T, at shape, people []somebody) {
 	inHouse(t, func(t *testing.T, h *house) {
+		h.slack.AddPerson(slacksim.Person{ID: "UALICE", Name: "alice", Global: "WALICE",
+			Patch: json.RawMessage(`{"enterprise_user": {"id": "WALICE"}}`)})
 		h.slack.AddPerson(slacksim.Person{ID: "UYURI", Name: "yuri", Team: "T0OTHER"})
 		h.slack.AddPerson(slacksim.Person{ID: "UZOE", Name: "zoe", Stranger: true})
 		id := m.first(h)
@@ -336,7 +341,8 @@ func (h *house) tellings(user string) (out []string) {
 	for _, channel := range []string{room, trail, "C0SHARED", "D0ALICE"} {
 		out = append(out, shows(h.slack.Ephemerals(user, channel))...)
 	}
-	return append(out, shows(h.slack.Messages("D"+user))...)
+	own := map[string]string{"WALICE": "UALICE"}
+	return append(out, shows(h.slack.Messages("D"+cmp.Or(own[user], user)))...)
 }
 
 func TestEverySentenceIsOfOneRefusal(t *testing.T) {

@@ -8,12 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slack-go/slack"
-
 	"keyturn/bot/approval"
 	"keyturn/bot/audit"
 	"keyturn/bot/slacksim"
 )
+
+// newReader reads a simulated workspace.
+func newReader(client *http.Client) *reader {
+	cfg := Config{APIURL: "http://slack.test/api/", Now: time.Now}
+	return newSlackReader(cfg, client, func() string { return "xoxb-sim" }, func(error) {})
+}
 
 // TestJudge asks for each sign of somebody alone: a payload and Slack's own word may
 // differ, and either is enough for a no.
@@ -37,11 +41,9 @@ func TestJudge(t *testing.T) {
 	w.AddGroup("SONE", "UHOME")
 	client := &http.Client{Transport: &http.Transport{DialContext: w.Dial}}
 	judge := func(enterprise string, p presser, ids ...string) (approval.Person, error) {
-		pp := &people{
-			api:     slack.New("xoxb-sim", slack.OptionAPIURL("http://slack.test/api/"), slack.OptionHTTPClient(client)),
-			install: install{Team: slacksim.TeamID, Enterprise: enterprise}, now: time.Now, groups: map[string]members{},
-		}
-		return pp.judge(t.Context(), p, ids)
+		pp := newPeople(newReader(client), time.Now)
+		pp.install = install{Team: slacksim.TeamID, Enterprise: enterprise}
+		return pp.judge(t.Context(), p, time.Now(), ids)
 	}
 	home, org := slacksim.TeamID, "E0ORG"
 	for _, tc := range []struct {
@@ -79,8 +81,12 @@ func TestJudge(t *testing.T) {
 	}
 
 	var no *approval.Refusal
+	_, err = judge("", presser{User: "UNOBODY", Team: home})
+	if !errors.As(err, &no) || no.Why != approval.UnknownPerson {
+		t.Errorf("somebody whom Slack does not know: %v", err)
+	}
 	for name, who := range map[string]presser{
-		"somebody whom Slack does not know": {User: "UNOBODY", Team: home}, "no team": {User: "UHOME"}, "no user": {Team: home}, "nothing": {},
+		"no team": {User: "UHOME"}, "no user": {Team: home}, "nothing": {},
 	} {
 		if _, err := judge("", who); !errors.As(err, &no) || no.Why != approval.NotEstablished {
 			t.Errorf("%s: %v", name, err)
@@ -89,7 +95,8 @@ func TestJudge(t *testing.T) {
 	if got, err := judge("", presser{User: "UHOME", Team: home}, "UOTHER", "SNONE", "SONE"); err != nil || !slices.Equal(got.Groups, []string{"SONE"}) {
 		t.Errorf("a group beside one that cannot be read: %+v, %v", got, err)
 	}
-	if _, err := judge("", presser{User: "UHOME", Team: home}, "SNONE"); !errors.As(err, &no) {
+	_, err = judge("", presser{User: "UHOME", Team: home}, "SNONE")
+	if !errors.As(err, &no) || no.Why != approval.GroupUnreadable || no.Group != "SNONE" {
 		t.Errorf("no group but one that cannot be read: %v", err)
 	}
 	if got, err := judge("", presser{User: "UHOME", Team: home}, "UHOME", "SNONE"); err != nil || got.Groups != nil {

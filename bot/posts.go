@@ -136,7 +136,8 @@ func (b *Bot) postsOf(ctx context.Context, channel string, e audit.Entry) (posts
 		switch e.Kind {
 		case audit.Refused:
 			post = func(ctx context.Context) error { return b.postRefused(ctx, e) }
-			if _, last, err := b.Posts.Joined(ctx, channel, approval.ID(e.Request), e.Actor.User); err != nil || last >= e.Seq {
+			id, person := approval.ID(e.Request), b.joinedAs(ctx, e)
+			if _, last, err := b.Posts.Joined(ctx, channel, id, person); err != nil || last >= e.Seq {
 				return nil, err
 			}
 		case audit.Asked:
@@ -266,15 +267,27 @@ func (b *Bot) witness(ctx context.Context, e audit.Entry) (w witness, err error)
 	return w, nil
 }
 
+// joinedAs is the id under which the presses of an entry's person share a post: in an
+// Enterprise Grid, where somebody may have two, the one that they pressed by first.
+func (b *Bot) joinedAs(ctx context.Context, e audit.Entry) string {
+	if e.Actor.Enterprise != "" {
+		story, err := b.Trail.Story(ctx, approval.ID(e.Request))
+		if all := refusedOf(story, *e.Actor); err == nil && len(all) > 0 {
+			return all[0].Actor.User
+		}
+	}
+	return e.Actor.User
+}
+
 // postRefused posts in the audit channel that a press did not count. All of one person
 // on one request share a post, which is drawn anew.
 func (b *Bot) postRefused(ctx context.Context, e audit.Entry) error {
-	id, person := approval.ID(e.Request), e.Actor.User
+	id, person := approval.ID(e.Request), b.joinedAs(ctx, e)
 	story, err := b.Trail.Story(ctx, id)
 	if err != nil {
 		return err
 	}
-	all := refusedOf(story, person)
+	all := refusedOf(story, *e.Actor)
 	last := all[len(all)-1]
 	w, err := b.witness(ctx, last)
 	if err != nil {

@@ -33,16 +33,38 @@ func refusalWords(command slash, no *approval.Refusal, link func(*approval.Reque
 		return "Members of another workspace cannot ask or decide here. A full member of this workspace has to do it."
 	case approval.NotEstablished:
 		return "Slack did not say in time who and where you are, so this did not count. Press again in a moment."
+	case approval.UnknownPerson:
+		return "Slack does not say who you are (" + code(no.Code) + "), so this did not count. " +
+			"A full member of this workspace has to do it."
+	case approval.GroupUnreadable:
+		return "You may be in the user group " + code(no.Group) + ", which cannot " +
+			"be read" + whyUnread(no) + ", so this did not count. " +
+			"Tell the operator to " + unreadAdvice(no) + "; until then ask somebody whom the " +
+			"settings name by their own id."
+	case approval.SlackRefuses:
+		return "Slack does not let me read who and where you are" + whyUnread(no) + ", so this " +
+			"did not count. " +
+			"Pressing again does not help. Tell the operator to " + unreadAdvice(no) + "; until " +
+			"then use the tenant's Dashboard."
+	case approval.MayNotRead:
+		return "Only those who may ask for a change or approve one can read the keys and the " +
+			"trail. Ask one of them, or have yourself added to `KEYTURN_REQUESTERS`."
 	case approval.NobodyElse:
-		return "Nobody besides you could approve this, so it could only fail. Have a second approver added to `KEYTURN_APPROVERS`."
+		return "Nobody besides you could approve this, so it could only " +
+			"fail. " + cannotWords(no.Cannot) + "Have a second approver added to " +
+			"`KEYTURN_APPROVERS`."
 	case approval.DirectMessage:
 		return "This needs a channel in which a second person can see it. Use the command in the incident's channel."
 	case approval.BotNotInChannel:
-		return "I am not in this channel. Type `/invite @keyturn` here, then ask again."
+		return "I am not in this channel. Type `/invite @keyturn` here, then ask again; if this " +
+			"is a conversation of a few people, use the incident's channel."
 	case approval.SharedChannel:
 		return "This channel is shared with another organisation, who would read along and could press. Use a channel of your own."
 	case approval.ChannelNotAllowed:
 		return "keyturn may not be used in this channel. Use one of those in `KEYTURN_CHANNELS`."
+	case approval.ChannelTakesNone:
+		return "I may not post in this channel (" + code(no.Code) + "), so nobody would see the " +
+			"card. Have that changed, or use another channel."
 	case approval.UnknownTenant:
 		return "There is no such tenant. Type " + command.code("help") + " for the tenants there are."
 	case approval.UnknownKey:
@@ -117,6 +139,63 @@ func limitWords(until time.Time) string {
 	}
 	// What is shown has whole seconds.
 	return words + "Try again after " + at(until.Add(time.Second)) + "."
+}
+
+// whyUnread is Slack's word for what cannot be read.
+func whyUnread(no *approval.Refusal) string {
+	if no.Code == "" {
+		return ""
+	}
+	return " (" + code(no.Code) + ")"
+}
+
+// unreadAdvice is what the operator has to do about what no retry reads.
+func unreadAdvice(no *approval.Refusal) string {
+	switch {
+	case no.Needs != "":
+		return "add the scope " + code(no.Needs) + " to the Slack app and install it again"
+	case no.Code == "missing_scope":
+		return "add the scopes of keyturn's manifest to the Slack app and install it again"
+	case no.Group != "":
+		return "put the group right in Slack, or take it out of `KEYTURN_APPROVERS` and " +
+			"`KEYTURN_REQUESTERS`"
+	}
+	return "look into keyturn's log"
+}
+
+// cannotWords names the approvers who could not approve, with why.
+func cannotWords(all []approval.Candidate) string {
+	var words []string
+	for i, c := range all {
+		if i == 10 {
+			words = append(words, fmt.Sprintf("%d more", len(all)-i))
+			break
+		}
+		words = append(words, fmt.Sprintf("%s (%s)", code(c.User), candidateWords(c.Why)))
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "These could not: " + strings.Join(words, ", ") + ". "
+}
+
+// candidateWords says in two or three words why somebody could not approve.
+func candidateWords(why approval.Why) string {
+	switch why {
+	case approval.IsBot:
+		return "a bot"
+	case approval.IsGuest:
+		return "a guest"
+	case approval.IsDeactivated:
+		return "deactivated"
+	case approval.IsStranger:
+		return "of another workspace"
+	case approval.UnknownPerson:
+		return "unknown to Slack"
+	case approval.GroupUnreadable:
+		return "a group that cannot be read"
+	}
+	return "not established"
 }
 
 func requester(no *approval.Refusal) string {

@@ -1,6 +1,10 @@
 package bot
 
-import "github.com/slack-go/slack"
+import (
+	"slices"
+
+	"github.com/slack-go/slack"
+)
 
 // This file holds the bot token that is in use, and the client that uses it.
 
@@ -19,3 +23,16 @@ func (b *Bot) logIn(token string) {
 	b.logins.Store(&login{token: token, api: slack.New(token, slack.OptionAppLevelToken(b.AppToken),
 		slack.OptionAPIURL(b.APIURL), slack.OptionHTTPClient(b.http))})
 }
+
+// tokenCodes are what Slack says of a token that is good no more. One odd answer is no end:
+// auth.test has to say so, too.
+var tokenCodes = []string{
+	"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired",
+	"not_allowed_token_type", "org_login_required", "two_factor_setup_required",
+	"forbidden_team", "team_access_not_granted",
+}
+
+func isTokenCode(code string) bool { return slices.Contains(tokenCodes, code) }
+
+// suspect is to be told of every error of Slack's Web API under the bot token.
+func (b *Bot) suspect(err error) {}

@@ -136,9 +136,9 @@ func subject(e audit.Entry, story []audit.Entry) (change audit.Change, words str
 
 // refusedOf returns the entries of a story that record presses of a person which did
 // not count.
-func refusedOf(story []audit.Entry, person string) (out []audit.Entry) {
+func refusedOf(story []audit.Entry, person audit.Actor) (out []audit.Entry) {
 	for _, e := range story {
-		if e.Kind == audit.Refused && e.Actor.User == person {
+		if e.Kind == audit.Refused && e.Actor != nil && e.Actor.SharesID(person) {
 			out = append(out, e)
 		}
 	}

@@ -41,7 +41,7 @@ func believe(r Request, story []audit.Entry) error {
 		return fmt.Errorf("%w: nobody asked for it", errNotBelieved)
 	case approved == nil || approved.Actor == nil || approved.Change == nil:
 		return fmt.Errorf("%w: nobody approved it", errNotBelieved)
-	case asked.Actor.User == approved.Actor.User:
+	case asked.Actor.SharesID(*approved.Actor):
 		return fmt.Errorf("%w: one person asked and approved", errNotBelieved)
 	case asked.Tenant != r.Tenant || !asked.Actor.Is(r.Requester) || !approved.Actor.Is(r.Approver):
 		return fmt.Errorf("%w: another tenant or other people", errNotBelieved)
@@ -105,7 +105,7 @@ func Agrees(r Request, story []audit.Entry) error {
 	var change *audit.Change
 	if approved != nil && approved.Actor != nil {
 		want.Approver, change = *approved.Actor, approved.Change
-		if approved.Actor.User == asked.Actor.User {
+		if approved.Actor.SharesID(*asked.Actor) {
 			return fmt.Errorf("%w: one person asked and approved", errNotBelieved)
 		}
 	}

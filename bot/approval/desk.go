@@ -63,7 +63,7 @@ type Ask struct {
 	Link      string
 	Prepared  bool
 	Channel   string
-	Approvers []string // ids of all users who may approve for the tenant, groups resolved
+	Approvers []Candidate // of the tenant, as far as they were looked at
 }
 
 // Ask makes a pending request of a. Once it returns nil, request and entry are on
@@ -121,19 +121,22 @@ func (d *Desk) Ask(ctx context.Context, a Ask) (Request, error) {
 	return r, nil
 }
 
-// MayAsk returns nil if person may ask for a change of tenant's keys and somebody
-// else among approvers (ids of users, groups resolved) could approve it.
-func (d *Desk) MayAsk(tenant string, person Person, approvers []string) *Refusal {
+// MayAsk returns nil if person may ask for a change of tenant's keys and somebody else
+// among approvers could approve it. The refusal says why each of them could not.
+func (d *Desk) MayAsk(tenant string, person Person, approvers []Candidate) *Refusal {
 	if _, ok := d.tenants[tenant]; !ok {
 		return &Refusal{Why: UnknownTenant}
 	}
 	if no := d.policy.MayAsk(person); no != nil {
 		return no
 	}
-	if !slices.ContainsFunc(approvers, func(id string) bool { return id != person.User }) {
-		return &Refusal{Why: NobodyElse}
+	others := slices.DeleteFunc(slices.Clone(approvers), func(c Candidate) bool {
+		return c.SharesID(person.Actor)
+	})
+	if slices.ContainsFunc(others, func(c Candidate) bool { return c.Why == "" }) {
+		return nil
 	}
-	return nil
+	return &Refusal{Why: NobodyElse, Cannot: others}
 }
 
 // CheckWords returns nil if reason and link can be taken as they were typed.
@@ -222,6 +225,9 @@ func (d *Desk) Press(ctx context.Context, p Press) (now Request, again bool, err
 	case errors.As(err, &recorded):
 		return recorded.Now, true, nil
 	case errors.As(err, &moved):
+		if d.didAlready(ctx, p) {
+			return moved.Now, true, nil
+		}
 		return moved.Now, false, d.tooLate(ctx, moved.Now)
 	case errors.As(err, &blocked):
 		return r, false, &Refusal{Why: TenantBusy, Request: &r, Other: &blocked.By}
@@ -291,6 +297,21 @@ func (d *Desk) move(r Request, p Press) Move {
 	return m
 }
 
+// didAlready reports whether the trail has the move of p by the same person. Under one id
+// the cause says so; somebody with two ids may make their move again under the other.
+func (d *Desk) didAlready(ctx context.Context, p Press) bool {
+	kind, known := entryOf[p.Verb]
+	story, err := d.store.Story(ctx, p.Request)
+	return known && err == nil && slices.ContainsFunc(story, func(e audit.Entry) bool {
+		return e.Kind == kind && e.Actor != nil && e.Actor.Is(p.Person.Actor)
+	})
+}
+
+// entryOf are the entries of the verbs that move a pending request.
+var entryOf = map[Verb]audit.Kind{
+	Approve: audit.Approved, Deny: audit.Denied, Cancel: audit.Cancelled,
+}
+
 // tooLate says who won over a move that lost.
 func (d *Desk) tooLate(ctx context.Context, now Request) *Refusal {
 	if now.State == Pending {
@@ -316,7 +337,7 @@ func (d *Desk) tooLate(ctx context.Context, now Request) *Refusal {
 // entry. A *Refusal says why they are not taken; the same person's second words
 // leave the first standing.
 func (d *Desk) Explain(ctx context.Context, id ID, person Person, words string) (Request, error) {
-	if no := cmp.Or(isFullMember(person), CheckWords(words, "")); no != nil {
+	if no := cmp.Or(FullMember(person), CheckWords(words, "")); no != nil {
 		return Request{}, no
 	}
 	story, err := d.store.Story(ctx, id)
@@ -332,6 +353,12 @@ func (d *Desk) Explain(ctx context.Context, id ID, person Person, words string) 
 	r, err := d.store.Request(ctx, id)
 	if err != nil {
 		return Request{}, fmt.Errorf("explaining %s: %w", id, err)
+	}
+	said := slices.ContainsFunc(story, func(e audit.Entry) bool {
+		return e.Kind == audit.Explained && e.Actor != nil && e.Actor.SharesID(person.Actor)
+	})
+	if said {
+		return r, nil
 	}
 	e := d.entry(r, audit.Explained, "explain:"+string(id)+":"+person.User, person)
 	e.Reason = strings.TrimSpace(words)

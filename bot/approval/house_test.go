@@ -145,7 +145,8 @@ func (h *house) askAnew(action approval.Action) approval.Request {
 func asking(action approval.Action, kid string) approval.Ask {
 	return approval.Ask{
 		Cause: "V" + string(action) + kid, Person: person("UALICE"), Tenant: "prod", Action: action, KID: kid,
-		Reason: "pasted in a build log", Channel: "C1", Approvers: []string{"UALICE", "UBOB"},
+		Reason: "pasted in a build log", Channel: "C1",
+		Approvers: []approval.Candidate{{Person: person("UALICE")}, {Person: person("UBOB")}},
 	}
 }
 

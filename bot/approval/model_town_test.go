@@ -143,7 +143,8 @@ func (t *town) ask(o op) (string, error) {
 	t.now = move{who: o.who, may: t.mayAsk(o, kid), ends: approval.Pending}
 	a := approval.Ask{
 		Cause: fmt.Sprintf("V%d", len(t.log)), Person: person("U" + strings.ToUpper(o.who)), Tenant: o.tenant, Action: o.action,
-		Reason: "pasted in a build log", Channel: "C1", Approvers: []string{"UALICE", "UBOB"},
+		Reason: "pasted in a build log", Channel: "C1",
+		Approvers: []approval.Candidate{{Person: person("UALICE")}, {Person: person("UBOB")}},
 	}
 	if o.action == approval.Revoke {
 		a.KID = kid

@@ -20,6 +20,13 @@ type Person struct {
 	Groups      []string // the user groups named in the policy that list this person
 }
 
+// Candidate is somebody who is named as an approver, by id or by a user group, and whether
+// they could approve: a full member could.
+type Candidate struct {
+	Person
+	Why Why // they could not; "": they could, or it is not known that they could not
+}
+
 // Policy says who may ask and who may approve. It decides by what it is told and
 // asks nobody; it is never changed once made.
 type Policy struct {
@@ -38,7 +45,7 @@ func (p Policy) ApproversOf(tenant string) []string {
 
 // MayAsk returns nil if person may ask for a change of tenant's keys.
 func (p Policy) MayAsk(person Person) *Refusal {
-	if no := isFullMember(person); no != nil {
+	if no := FullMember(person); no != nil {
 		return no
 	}
 	if slices.Contains(p.Requesters, "*") || names(p.Requesters, person) {
@@ -50,7 +57,7 @@ func (p Policy) MayAsk(person Person) *Refusal {
 // MayDecide returns nil if person may make the move verb on r: approve and deny are
 // for an approver who did not ask, cancel is for the requester.
 func (p Policy) MayDecide(verb Verb, r Request, person Person) *Refusal {
-	if no := isFullMember(person); no != nil {
+	if no := FullMember(person); no != nil {
 		no.Request = &r
 		return no
 	}
@@ -61,10 +68,7 @@ func (p Policy) MayDecide(verb Verb, r Request, person Person) *Refusal {
 		}
 		return &Refusal{Why: NotRequester, Request: &r}
 	case Approve, Deny:
-		// The user id alone is enough to be the same person here: a team or an
-		// enterprise that Slack names at one time and not at another must not make
-		// two people of one.
-		if person.User == r.Requester.User {
+		if person.SharesID(r.Requester) {
 			return &Refusal{Why: IsRequester, Request: &r}
 		}
 		if names(p.ApproversOf(r.Tenant), person) {
@@ -74,7 +78,9 @@ func (p Policy) MayDecide(verb Verb, r Request, person Person) *Refusal {
 	return &Refusal{Why: NotApprover, Request: &r}
 }
 
-func isFullMember(person Person) *Refusal {
+// FullMember returns nil if person is a full member of the workspace, and otherwise why
+// they are not. Nobody else asks, decides or reads.
+func FullMember(person Person) *Refusal {
 	switch {
 	case person.User == "" || person.Team == "":
 		return &Refusal{Why: NotEstablished}
@@ -91,7 +97,7 @@ func isFullMember(person Person) *Refusal {
 }
 
 func names(ids []string, person Person) bool {
-	if slices.Contains(ids, person.User) {
+	if slices.ContainsFunc(ids, person.Has) {
 		return true
 	}
 	return slices.ContainsFunc(person.Groups, func(g string) bool { return slices.Contains(ids, g) })

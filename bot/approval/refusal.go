@@ -17,8 +17,12 @@ type Refusal struct {
 	By      audit.Actor // who decided before
 	Look    *audit.Look // the keys as they are now
 	Until   time.Time
-	Limit   int      // what was exceeded
-	Scopes  []string // those of Auth0 that are missing
+	Limit   int         // what was exceeded
+	Scopes  []string    // those of Auth0 that are missing
+	Cannot  []Candidate // of NobodyElse: the approvers, and why each could not
+	Code    string      // Slack's error code, of what it lets nobody read
+	Needs   string      // the scopes that Slack asks for with it; "": it named none
+	Group   string      // the user group that cannot be read
 }
 
 func (r *Refusal) Error() string {
@@ -42,13 +46,20 @@ const (
 	IsDeactivated  Why = "deactivated"     // no longer a member
 	IsStranger     Why = "stranger"        // a member of another workspace
 	NotEstablished Why = "not_established" // Slack did not say who this is
-	NobodyElse     Why = "nobody_else"     // no approver besides the requester
+	NobodyElse     Why = "nobody_else"     // no approver besides the requester could approve
+
+	UnknownPerson   Why = "unknown_person"   // Slack does not describe them here
+	GroupUnreadable Why = "group_unreadable" // a group that they may be in can be read by no retry
+	SlackRefuses    Why = "slack_refuses"    // Slack says who or where to no retry
+	TooOften        Why = "too_often"        // their presses ask Slack for more than it gives
+	MayNotRead      Why = "may_not_read"     // neither among the requesters nor the approvers
 
 	// Where.
 	DirectMessage     Why = "direct_message"
 	BotNotInChannel   Why = "bot_not_in_channel"
 	SharedChannel     Why = "shared_channel" // people of another organisation read it
 	ChannelNotAllowed Why = "channel_not_allowed"
+	ChannelTakesNone  Why = "channel_takes_none" // keyturn may not post there; Code says why
 
 	// What.
 	UnknownTenant Why = "unknown_tenant"
@@ -72,16 +83,16 @@ const (
 	Stale          Why = "stale"        // the press lay too long before it could be worked
 	Frozen         Why = "frozen"       // nothing may be written to Auth0
 	TrailForged    Why = "trail_forged" // what was said of it before cannot be believed
-	TooOften       Why = "too_often"    // the same was done many times in a minute
 	Auth0Limits    Why = "auth0_limits" // Auth0 takes no more reads, until Until if it said so
 )
 
 // Whys lists every reason there is, so that none can be without words.
 var Whys = []Why{
 	IsRequester, NotRequester, NotApprover, MayNotAsk, IsBot, IsGuest, IsDeactivated, IsStranger, NotEstablished, NobodyElse,
-	DirectMessage, BotNotInChannel, SharedChannel, ChannelNotAllowed,
+	UnknownPerson, GroupUnreadable, SlackRefuses, TooOften, MayNotRead,
+	DirectMessage, BotNotInChannel, SharedChannel, ChannelNotAllowed, ChannelTakesNone,
 	UnknownTenant, UnknownKey, KeyIsCurrent, KeyIsNext, KeyIsRevoked, KeysUnclear, KeysChanged,
 	NoReason, LongReason, BadLink, LacksScope,
-	UnknownRequest, AlreadyOpen, TenantBusy, Over, PastExpiry, Stale, Frozen, TrailForged, TooOften,
+	UnknownRequest, AlreadyOpen, TenantBusy, Over, PastExpiry, Stale, Frozen, TrailForged,
 	Auth0Limits,
 }

@@ -99,13 +99,12 @@ func (d *Desk) word(ctx context.Context, r Request, p Press) (*Move, *Refusal, e
 }
 
 // lastWords returns the last entry in which person says how it came out, and the last
-// in which somebody else does. The user id alone is enough to be the same person, as in
-// MayDecide.
+// in which somebody else does. One id in common is enough to be the same person.
 func lastWords(story []audit.Entry, person audit.Actor) (own, other *audit.Entry) {
 	for i, e := range story {
 		switch {
 		case e.Says == "" || e.Actor == nil:
-		case e.Actor.User == person.User:
+		case e.Actor.SharesID(person):
 			own = &story[i]
 		default:
 			other = &story[i]

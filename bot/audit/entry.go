@@ -97,18 +97,30 @@ func Last(story []Entry, kind Kind) *Entry {
 	return nil
 }
 
-// Actor is a person as Slack knows them. The three ids are the identity; the name
-// is that of the day and proves nothing.
+// Actor is a person as Slack knows them. The ids are the identity; the name is that of
+// the day and proves nothing.
 type Actor struct {
 	Enterprise string `json:"enterprise,omitempty"` // Enterprise Grid only
 	Team       string `json:"team"`
 	User       string `json:"user"`
-	Name       string `json:"name,omitempty"`
+	// Alias is the other id of the same person, where Slack gives them two: in an
+	// Enterprise Grid, one in the workspace and one in the whole organisation.
+	Alias string `json:"alias,omitempty"`
+	Name  string `json:"name,omitempty"`
 }
 
-// Is reports whether a and b are the same account. The enterprise is left out: it
-// is a property of the team, and Slack does not name it everywhere.
-func (a Actor) Is(b Actor) bool { return a.Team == b.Team && a.User == b.User }
+// Has reports whether id is an id of this person.
+func (a Actor) Has(id string) bool { return id == a.User || id != "" && id == a.Alias }
+
+// SharesID reports whether a and b are one person: an id of the one is an id of the other.
+// The ids of users alone decide. A team or an enterprise that Slack names at one time and
+// not at another must not make two people of one.
+func (a Actor) SharesID(b Actor) bool { return a.Has(b.User) || b.Alias != "" && a.Has(b.Alias) }
+
+// Is reports whether a and b are one person in the same workspace: what allows something
+// asks for more than what forbids it. The enterprise is left out: it is a property of the
+// team, and Slack does not name it everywhere.
+func (a Actor) Is(b Actor) bool { return a.Team == b.Team && a.SharesID(b) }
 
 // Change is what a request asks for, with all that an approver was shown to decide on.
 type Change struct {
@@ -168,7 +180,7 @@ type Alarm struct {
 	What    string      `json:"what"`
 	Changes []KeyChange `json:"changes,omitempty"` // of KeysChanged: what no request explains
 	Before  time.Time   `json:"before,omitzero"`   // of KeysChanged: when it was last seen to be otherwise
-	Channel string      `json:"channel,omitempty"` // of ChannelParked, RowSetAside
+	Channel string      `json:"channel,omitempty"` // of ChannelParked, ChannelShared, RowSetAside
 	Entry   int64       `json:"entry,omitempty"`   // of EntryForged, PostSkipped: its number
 }
 
@@ -179,6 +191,7 @@ const (
 	ChannelParked    = "channel_parked" // Slack takes nothing for a channel
 	RowSetAside      = "row_set_aside"  // what somebody did cannot be worked, and did not count
 	PostSkipped      = "post_skipped"   // an entry cannot be posted, and those after it are
+	ChannelShared    = "channel_shared" // people of another organisation read the audit channel
 	EntryForged      = "entry_forged"   // an entry of the trail is not the one that was sealed, or is gone
 )
 

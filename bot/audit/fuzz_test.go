@@ -20,7 +20,7 @@ func FuzzOpen(f *testing.F) {
 		{Kind: audit.Answered, Step: &audit.Step{Write: "rotate"}, Answer: &audit.Answer{Sent: true, Status: 201, KID: "k"}},
 		{Kind: audit.Done, Look: &audit.Look{Keys: []audit.Key{{KID: "k"}}, JWKS: []audit.Published{{Domain: "d"}}}, Account: &audit.Account{Tried: []string{"x"}}},
 		{Kind: audit.Alarmed, Alarm: &audit.Alarm{What: audit.KeysChanged, Changes: []audit.KeyChange{{KID: "k"}}}},
-		{Kind: audit.Refused, Actor: &audit.Actor{}, Press: &audit.Press{}},
+		{Kind: audit.Refused, Actor: &audit.Actor{Alias: "W1"}, Press: &audit.Press{}},
 	} {
 		m := trail(&testing.T{}, 2)
 		line, _, err := audit.Seal(e, 3, time.Unix(1e9, 1000), m)

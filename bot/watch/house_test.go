@@ -119,7 +119,8 @@ func (h *house) ask(action approval.Action, kid string) approval.ID {
 	h.t.Helper()
 	r, err := h.desk.Ask(context.Background(), approval.Ask{
 		Cause: time.Now().String(), Person: person("UALICE"), Tenant: "prod", Action: action, KID: kid,
-		Reason: "pasted in a build log", Channel: "C1", Approvers: []string{"UALICE", "UBOB"},
+		Reason: "pasted in a build log", Channel: "C1",
+		Approvers: []approval.Candidate{{Person: person("UALICE")}, {Person: person("UBOB")}},
 	})
 	if err != nil {
 		return ""
