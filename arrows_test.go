@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 	"keyturn":               {},
 	"cmd/keyturn":           {"cmd/keyturn/serve", "cmd/keyturn/inspect"},
 	"cmd/keyturn/inspect":   {"bot/audit", "bot/store"},
-	"cmd/keyturn/serve":     {"bot", "bot/approval", "bot/audit", "bot/store", "bot/watch", "mgmt", "github.com/kelseyhightower/envconfig", "github.com/rs/zerolog"},
+	"cmd/keyturn/serve":     {"bot", "bot/approval", "bot/audit", "bot/panics", "bot/store", "bot/watch", "mgmt", "github.com/kelseyhightower/envconfig", "github.com/rs/zerolog"},
 	"cmd/rehearse/blockkit": {"bot/slacksim"},
 	"cmd/rehearse/page":     {"cmd/rehearse/blockkit", "cmd/rehearse/world", "cmd/keyturn/inspect", "bot/slacksim", "mgmt/auth0sim"},
 	"cmd/rehearse/world":    {"keyturn", "cmd/keyturn/serve", "bot/slacksim", "mgmt/auth0sim", "modernc.org/sqlite"},

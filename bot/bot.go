@@ -6,6 +6,9 @@
 // hands the move to the desk, announcer.go shows what became of it: on the card (card.go,
 // evidence.go), in its thread (posts.go, lines.go) and in the audit channel (trail.go).
 // Most of it goes out through send.go; in a drill all of it is marked (drill.go).
+//
+// What decides who counts is read by read.go. standing.go looks now and then at what an
+// incident will need, token.go at the token, and findings.go keeps what is wrong.
 package bot
 
 import (
@@ -86,6 +89,10 @@ type Config struct {
 	Pace         time.Duration // between two posts in a channel; 0: DefaultPace
 	Drill        bool          // the tenants are simulated: whatever is shown says so, and Run may end with ErrNotAlone
 
+	// Reload reads the bot token again, from where it may have been replaced. nil: it cannot
+	// be replaced while keyturn runs.
+	Reload func() (botToken string, err error)
+
 	Log zerolog.Logger
 	Now func() time.Time
 }
@@ -94,6 +101,7 @@ type Config struct {
 type Bot struct {
 	Config
 	logins atomic.Pointer[login] // replaced as a whole; use client
+	token  tokenState
 	http   *http.Client
 	socket *socket.Socket
 	slack  *reader
@@ -113,10 +121,12 @@ type Bot struct {
 	panicked atomic.Int64   // pieces of work that panicked
 
 	mu       sync.Mutex
-	troubled error     // why presses cannot reach us; nil: they can
-	counted  int       // connections of the app that Slack counted at the last hello
-	held     int       // those of them that were ours
-	oldest   time.Time // of the rows of the inbox that are not worked; zero: there is none
+	troubled error // why presses cannot reach us; nil: they can
+	counted  int   // connections of the app that Slack counted at the last hello
+	held     int   // those of them that were ours
+	findings map[string]finding
+
+	auditShared string // whether outsiders read the audit channel: yes, no; "": not looked yet
 
 	lastSlash atomic.Value // of slash: the command's name, as it came last
 
@@ -141,15 +151,16 @@ func New(cfg Config) *Bot {
 		shares: newBudget(shareBudget, cfg.Now), arrived: make(chan struct{}, 1),
 		reading: make(chan struct{}, maxReading), stopping: make(chan struct{}),
 		troubled: errors.New("not connected yet"), judged: make(chan struct{}),
+		token: tokenState{doubted: make(chan struct{}, 1)}, findings: map[string]finding{},
 	}
 	b.logIn(cfg.BotToken)
 	b.pace = newPace(cfg.Pace, cfg.Now)
-	b.slack = &reader{
-		url: cfg.APIURL, http: b.http, now: cfg.Now, suspect: b.suspect,
-		token: func() string { return b.logins.Load().token }, held: map[string]time.Time{},
-	}
+	b.slack = newSlackReader(cfg, b.http, func() string { return b.logins.Load().token }, b.suspect)
 	b.people = newPeople(b.slack, cfg.Now)
-	b.socket = socket.New(socket.Config{Open: b.openSocket, Dial: cfg.Dial, AckFirst: b.acksFirst, Report: b.report})
+	b.socket = socket.New(socket.Config{
+		Open: b.openSocket, Dial: cfg.Dial, Report: b.report,
+		AckFirst: func(kind string) bool { return b.deaf() == nil && b.acksFirst(kind) },
+	})
 	return b
 }
 
@@ -162,6 +173,7 @@ func (b *Bot) Run(ctx context.Context) error {
 	}
 	halt := sync.OnceFunc(func() { close(b.stopping) })
 	defer context.AfterFunc(ctx, halt)()
+	var tokenless error
 	var wg sync.WaitGroup
 	defer b.working.Wait() // after whatever may still answer somebody
 	defer wg.Wait()
@@ -175,15 +187,26 @@ func (b *Bot) Run(ctx context.Context) error {
 			end()
 			return
 		}
-		wg.Go(func() { b.checkTrail(inner) })
+		wg.Go(func() { b.watchStanding(inner) })
+		wg.Go(func() {
+			if tokenless = b.watchToken(inner); tokenless != nil {
+				end()
+			}
+		})
 		wg.Go(func() { b.workInbox(inner) }) // each row is guarded by itself
 		wg.Go(func() { b.announce(inner) })
 		wg.Go(func() { b.drawAgain(inner) })
 	})
-	if err := b.socket.Serve(serving, b.receive); err != nil {
+	err := b.socket.Serve(serving, b.hear)
+	if err != nil {
+		// No press reaches us any more. What two people agreed on is still carried out.
+		b.trouble(err)
+		b.waitForEnds(ctx, func() bool { return false })
 		return fmt.Errorf("connecting to Slack with KEYTURN_SLACK_APP_TOKEN: %w", err)
 	}
-	return b.refusal()
+	stop()
+	wg.Wait()
+	return errors.Join(tokenless, b.refusal())
 }
 
 // identify learns which workspace the tokens are for. It tries until Slack answers.
@@ -197,6 +220,7 @@ func (b *Bot) identify(ctx context.Context) error {
 			return errors.New("the bot token is of an org-wide install; install keyturn in one workspace")
 		case err == nil:
 			b.people.install = install{Team: who.Team, Enterprise: who.Enterprise, URL: who.URL}
+			b.setToken("")
 			b.Log.Info().Str("team", who.Team).Str("user", who.User).Msg("Slack knows us")
 			return nil
 		case ctx.Err() != nil:
@@ -209,14 +233,6 @@ func (b *Bot) identify(ctx context.Context) error {
 		if !sleep(ctx, pause) {
 			return nil
 		}
-	}
-}
-
-// checkTrail tells the operator now, and not in the first incident, if the trail
-// cannot be posted.
-func (b *Bot) checkTrail(ctx context.Context) {
-	if err := b.people.place(ctx, b.AuditChannel, nil); err != nil && ctx.Err() == nil {
-		b.Log.Error().Str("channel", b.AuditChannel).Err(err).Msg("the audit channel cannot be posted in, or others read it; invite the bot, or choose another")
 	}
 }
 

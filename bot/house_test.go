@@ -46,6 +46,8 @@ type house struct {
 	frozen  bool
 	drill   bool
 	wrap    func(bot.Inbox) bot.Inbox // nil: the store is the inbox
+	reload  func() (string, error)    // of the bot token
+	ended   func(error)               // what Run ends with; nil: it has to be nil
 }
 
 // syncBuffer is a log that is read while it is written.
@@ -132,7 +134,9 @@ func (h *house) open() {
 	var wg sync.WaitGroup
 	wg.Go(func() { carrier.Run(ctx) })
 	wg.Go(func() {
-		if err := h.bot.Run(ctx); err != nil {
+		if err := h.bot.Run(ctx); h.ended != nil {
+			h.ended(err)
+		} else if err != nil {
 			h.t.Errorf("the bot ended: %v", err)
 		}
 	})
@@ -174,6 +178,7 @@ func (h *house) build() *approval.Carrier {
 		Desk:   approval.NewDesk(h.store, h.policy, tenants, 30*time.Minute, "test", time.Now),
 		Policy: h.policy, Tenants: tenants, Names: h.names, Inbox: inbox, Trail: h.store, Posts: h.store,
 		Channels: h.places, AuditChannel: trail, Mention: h.mention, Drill: h.drill, Log: log, Now: time.Now,
+		Reload: h.reload,
 	})
 	if err := h.bot.BeginPosts(context.Background()); err != nil {
 		h.t.Fatal(err)

@@ -142,7 +142,13 @@ func (w *inboxWork) read(ctx context.Context) {
 	w.noteOldest()
 }
 
-// noteOldest keeps since when the oldest row waits, for Ready.
+const (
+	waitsLong    = 10 * time.Second // of a row: a warning
+	waitsTooLong = time.Minute      // of a row: keyturn is not ready
+)
+
+// noteOldest finds since when the oldest row waits. Refused presses that are being counted
+// wait for nothing.
 func (w *inboxWork) noteOldest() {
 	var oldest time.Time
 	for _, r := range w.rows {
@@ -150,9 +156,12 @@ func (w *inboxWork) noteOldest() {
 			oldest = r.received
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.oldest = oldest
+	waits := w.Now().Sub(oldest)
+	if oldest.IsZero() || waits < waitsLong {
+		w.find(findInbox, false, "")
+		return
+	}
+	w.find(findInbox, waits >= waitsTooLong, "what people did waits to be worked")
 }
 
 // start begins to work what is due: first of those who may decide, then the oldest.

@@ -193,6 +193,7 @@ func (b *Bot) call(ctx context.Context, method string, do func() error) error {
 		return ctx.Err()
 	}
 	err := do()
+	b.suspect(err)
 	if b.pace.heed(method, err) {
 		b.Log.Warn().Str("method", method).Err(err).Dur("heeded", longestHold).
 			Msg("slack asked for a longer pause than is heeded")

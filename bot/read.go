@@ -183,10 +183,8 @@ func (s *reader) grantedScopes() []string {
 // which is looked at by itself. What Slack says that is not known does not pass.
 func passes(err error) bool {
 	var odd *oddAnswer
-	code := said(err)
-	passing := []string{"", "internal_error", "fatal_error", "service_unavailable",
-		"request_timeout", "ratelimited", "rate_limited", "team_added_to_org"}
-	return !errors.As(err, &odd) && (slices.Contains(passing, code) || isTokenCode(code))
+	about := concernOf(err)
+	return !errors.As(err, &odd) && (about == aboutPassing || about == aboutToken)
 }
 
 // retryAfter is how long to wait before another try.

@@ -1,7 +1,7 @@
 package bot
 
 import (
-	"errors"
+	"fmt"
 
 	"github.com/rs/zerolog"
 
@@ -9,16 +9,6 @@ import (
 )
 
 // This file says whether presses can reach us.
-
-// Ready returns nil if presses can reach us now, and otherwise why not.
-func (b *Bot) Ready() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.troubled == nil && !b.socket.Connected() {
-		return errors.New("no socket")
-	}
-	return b.troubled
-}
 
 // Connections returns how many connections of the app Slack counted at the last hello,
 // and how many of them were ours. Presses that Slack delivers to another are lost to us.
@@ -70,6 +60,14 @@ func (b *Bot) greeted(s socket.Status) {
 	b.mu.Lock()
 	b.troubled, b.counted, b.held = nil, s.Connections, s.Held
 	b.mu.Unlock()
+	ghosts := ""
+	if s.Connections > s.Held {
+		ghosts = fmt.Sprintf("Slack counts %d connections of this app, and %d are ours: another "+
+			"process uses it, "+
+			"or they are dead and not forgotten; presses delivered there "+
+			"are lost", s.Connections, s.Held)
+	}
+	b.find(findConnections, false, ghosts)
 	if s.Connections > s.Held {
 		b.Log.Warn().Int("connections", s.Connections).Int("held", s.Held).
 			Msg("Slack counts connections of this app that are not ours: another process uses it, or they are dead and not forgotten; presses delivered there are lost")

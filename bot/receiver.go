@@ -77,6 +77,9 @@ func isPanic(err error) bool {
 	return errors.As(err, &p)
 }
 
+// Panics returns how many pieces of work of the bot's panicked since the start.
+func (b *Bot) Panics() int { return int(b.panicked.Load()) }
+
 // reportPanic counts a panic, for the metrics.
 func (b *Bot) reportPanic(err error) {
 	if isPanic(err) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -308,6 +309,9 @@ func admin(ts *testscript.TestScript, _ bool, args []string) {
 		s.tenant.ClearFaults()
 	case "grants": // these scopes and no others
 		s.tenant.Grant(args[1:]...)
+	case "spoils-the-token": // Slack's, with an error code
+		s.slack.SetBotToken("xoxb-sim", args[1])
+		s.slack.Slash("U0ALICE", room, "/signing-keys rotate") // finds it, acknowledged or not
 	case "loses-the-answer-to":
 		s.tenant.Fault(auth0sim.Fault{Op: args[1], Times: 1, Lose: auth0sim.LoseAfter})
 	}
@@ -406,6 +410,13 @@ func operator(ts *testscript.TestScript, neg bool, args []string) {
 		s.await(ts, false, "0", func() string { return fmt.Sprint(s.slack.Sockets()) })
 	case "logged":
 		s.await(ts, neg, args[1], s.log.String)
+	case "waits-for-its-end": // by itself, with an exit status
+		err := s.child.Wait()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || fmt.Sprint(exit.ExitCode()) != args[1] {
+			ts.Fatalf("keyturn ended with %v\n%s", err, s.log.String())
+		}
+		s.child = nil
 	case "kills":
 		s.end(syscall.SIGKILL)
 		s.await(ts, false, "0", func() string { return fmt.Sprint(s.slack.Sockets()) })

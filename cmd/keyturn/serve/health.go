@@ -17,7 +17,8 @@ import (
 
 // ServeHTTP answers /healthz while the process lives, and /readyz with 200 while the trail
 // can be written, presses can reach us and every tenant could be read, or else with 503 and
-// why not; and /metrics.
+// why not, each finding in a line with its name; and /metrics. What an incident does not
+// need is a warning beside "ready".
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/healthz":
@@ -33,6 +34,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "ready\n")
 		if s.cfg.frozen() {
 			io.WriteString(w, "frozen: nothing is written to Auth0\n")
+		}
+		for _, line := range s.bot.Warnings() {
+			fmt.Fprintf(w, "warning: %s\n", line)
 		}
 	default:
 		http.NotFound(w, r)
@@ -59,6 +63,8 @@ func (s *server) writeMetrics(w io.Writer) {
 		frozen = 1
 	}
 	gauge("keyturn_frozen", "1 while nothing is written to Auth0, as KEYTURN_FROZEN says.", frozen)
+	gauge("keyturn_panics", "Pieces of work that ended in a panic since the start; the log has each.",
+		int(s.panicked.Load())+s.bot.Panics())
 	counted, held := s.bot.Connections()
 	gauge("keyturn_trail_writable", "1 while the trail can be written; nothing is done while it cannot.", writable)
 	gauge("keyturn_ready", "1 while /readyz says that presses can reach keyturn and every tenant could be read.", ready)

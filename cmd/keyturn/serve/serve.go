@@ -13,12 +13,14 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"keyturn/bot"
 	"keyturn/bot/approval"
+	"keyturn/bot/panics"
 	"keyturn/bot/store"
 	"keyturn/bot/watch"
 	"keyturn/mgmt"
@@ -93,6 +95,18 @@ type server struct {
 	bot     *bot.Bot
 	tenants *tenantsReady
 	trail   *trailReady
+
+	panicked *panicCount // of the carrier and the watch
+}
+
+// panicCount counts errors that are panics.
+type panicCount struct{ atomic.Int64 }
+
+func (c *panicCount) count(err error) {
+	var p *panics.Error
+	if errors.As(err, &p) {
+		c.Add(1)
+	}
 }
 
 // keeper is the store, as the parts need it.
@@ -121,10 +135,11 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 			Frozen: cfg.frozen()}
 		writers[t.Name] = writer
 	}
-	policy := cfg.policy()
+	policy, panicked := cfg.policy(), &panicCount{}
 	carrier := &approval.Carrier{
 		Store: db, Tenants: tenants, Writers: writers, Owner: rand.Text(), Version: Version(), Now: time.Now, Timing: timing(),
 		Report: func(id approval.ID, err error) {
+			panicked.count(err)
 			log.Warn().Str("request_id", string(id)).Err(err).Msg("carrying out is delayed")
 		},
 	}
@@ -132,6 +147,7 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 		Store: db, Tenants: tenants, Every: time.Duration(cfg.WatchInterval), Now: time.Now,
 		KeyMaxAge: time.Duration(cfg.KeyMaxAge), PreviousMaxAge: time.Duration(cfg.PreviousMaxAge),
 		Report: func(tenant string, err error) {
+			panicked.count(err)
 			log.Warn().Str("tenant", tenant).Err(err).Msg("the watch over the keys is held up")
 		},
 	}
@@ -143,8 +159,12 @@ func assemble(cfg Config, db keeper, log zerolog.Logger) *server {
 		Policy: policy, Tenants: tenants, Names: cfg.Tenants, Inbox: db, Trail: db, Posts: db,
 		Channels: cfg.Channels, AuditChannel: string(cfg.AuditChannel),
 		Mention: cfg.Mention == "on", Pace: pace(), Drill: cfg.Drill, Log: log, Now: time.Now,
+		Reload: reloadBotToken(),
 	})
-	return &server{cfg: cfg, db: db, log: log, carrier: carrier, watch: over, bot: b, tenants: newTenantsReady(tenants, log), trail: &trailReady{db: db, log: log}}
+	return &server{
+		cfg: cfg, db: db, log: log, carrier: carrier, watch: over, bot: b, panicked: panicked,
+		tenants: newTenantsReady(tenants, log), trail: &trailReady{db: db, log: log},
+	}
 }
 
 // run runs the parts until ctx ends, or until one says that it cannot go on.
