@@ -324,12 +324,16 @@ func (b *Bot) lose(id approval.ID) {
 }
 
 // drawAgain draws cards once more of which a drawing was lost, as soon as that cannot
-// arrive any more. At the start these are all that moved lately: the process before us
-// may have been killed in a call.
+// arrive any more. At the start these are all that moved lately, since the process before us
+// may have been killed in a call, and all that are open: their approvers may be others now.
 func (b *Bot) drawAgain(ctx context.Context) {
 	ids, err := b.Trail.MovedSince(ctx, b.Now().Add(-recent))
-	if err != nil {
+	open, openErr := b.Trail.OpenRequests(ctx)
+	if err = errors.Join(err, openErr); err != nil {
 		b.Log.Error().Err(err).Msg("the cards of before the start cannot be read")
+	}
+	for _, r := range open {
+		b.lose(r.ID)
 	}
 	for _, id := range ids {
 		b.lose(id)

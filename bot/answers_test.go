@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"keyturn/bot/approval"
 	"keyturn/bot/audit"
 	"keyturn/bot/slacksim"
 	"keyturn/mgmt/auth0sim"
@@ -277,5 +278,23 @@ func TestWhatOnePersonWithdrewSharesAPost(t *testing.T) {
 			t.Errorf("%d posts, want the twelve joined:\n%s", len(posts), all)
 		}
 		wantIn(t, "the audit channel", all, "UDAVE asked for 12 changes", "this one stays", "denied by @UBOB", "(#2 asked, #3 cancelled)")
+	})
+}
+
+// TestAnOpenCardNamesTheApproversOfToday: the configuration changed since it was drawn.
+func TestAnOpenCardNamesTheApproversOfToday(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		card := h.ask("revoke")
+		time.Sleep(20 * time.Minute)
+		h.close()
+		h.policy = approval.Policy{Approvers: []string{"UALICE", "UDAVE"}, Requesters: []string{"*"}}
+		h.open()
+		time.Sleep(2 * time.Minute)
+		h.rest()
+		shows := h.card(card.TS).Shows()
+		wantIn(t, "the card", shows, "@UDAVE")
+		if strings.Contains(shows, "SONCALL") {
+			t.Errorf("the card names those who may no more:\n%s", shows)
+		}
 	})
 }

@@ -260,3 +260,26 @@ func TestPressingAgainAndAgainIsToldApart(t *testing.T) {
 		wantIn(t, "what dave was told of denying", h.told("UDAVE"), "not among the approvers")
 	})
 }
+
+// TestWhatWaitsIsToldOf: what was acknowledged and cannot be worked is first a warning, and
+// then a reason not to be ready.
+func TestWhatWaitsIsToldOf(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		card := h.ask("revoke")
+		h.slack.Fault(slacksim.Fault{Method: "users.info", Status: 503})
+		h.pressAlone("UBOB", card, "approve")
+		time.Sleep(20 * time.Second)
+		if all := strings.Join(h.bot.Warnings(), "\n"); !strings.Contains(all, "inbox: what people did waits") {
+			t.Errorf("after 20 s the warnings are %q", all)
+		}
+		time.Sleep(50 * time.Second)
+		if err := h.bot.Ready(); err == nil || !strings.Contains(err.Error(), "inbox: what people did waits") {
+			t.Errorf("after 70 s: %v, want it not to be ready", err)
+		}
+		h.slack.ClearFaults()
+		time.Sleep(20 * time.Second)
+		if err := h.bot.Ready(); err != nil {
+			t.Errorf("with nothing left to do: %v", err)
+		}
+	})
+}
