@@ -149,7 +149,7 @@ func (b *Bot) deliver(ctx context.Context, a *answer) error {
 	within := func(d time.Duration, do func(context.Context) error) error {
 		ctx, cancel := context.WithTimeout(ctx, d)
 		defer cancel()
-		return b.insist(ctx, func() error { return do(ctx) })
+		return b.insist(ctx, time.Second, func() error { return do(ctx) })
 	}
 	if a.direct != nil && within(answerWithin, a.direct) == nil {
 		return nil

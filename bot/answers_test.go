@@ -58,13 +58,18 @@ func TestAListIsShownThoughSlackFails(t *testing.T) {
 
 func TestAFormIsFilledInThoughSlackFails(t *testing.T) {
 	for name, f := range map[string]slacksim.Fault{
-		"down":    {Times: 2, Status: 503},
-		"limited": {Times: 1, Status: 429, RetryAfter: 4 * time.Second},
-		"broken":  {Times: 2, Lose: slacksim.LoseBefore},
+		"filling in is down":        {Method: "views.update", Times: 2, Status: 503},
+		"filling in is limited":     {Method: "views.update", Times: 1, Status: 429, RetryAfter: 4 * time.Second},
+		"filling in breaks off":     {Method: "views.update", Times: 2, Lose: slacksim.LoseBefore},
+		"opening is down":           {Method: "views.open", Times: 2, Status: 503},
+		"opening is limited":        {Method: "views.open", Times: 1, Status: 429, RetryAfter: time.Second},
+		"opening breaks off":        {Method: "views.open", Times: 2, Lose: slacksim.LoseBefore},
+		"opening is not answered":   {Method: "views.open", Times: 1, Lose: slacksim.LoseAfter},
+		"who asks is not said":      {Method: "users.info", Times: 2, Status: 503},
+		"where it is asked is lost": {Method: "conversations.info", Times: 2, Lose: slacksim.LoseAfter},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inHouse(t, func(t *testing.T, h *house) {
-				f.Method = "views.update"
 				h.slack.Fault(f)
 				h.slash("UALICE", "/signing-keys rotate")
 				time.Sleep(10 * time.Second)

@@ -19,8 +19,7 @@ import (
 func (b *Bot) openAsk(ctx context.Context, id, trigger string, who presser, channel string, t target) {
 	t.slash = cmp.Or(t.slash, b.slash())
 	a := act{id, who.User, channel}
-	form, err := b.openView(ctx, trigger, loadingModal(t.Action))
-	if err != nil {
+	if err := b.openView(ctx, trigger, id, loadingModal(t.Action)); err != nil {
 		b.notOpened(ctx, a, err, t.typed.text)
 		return
 	}
@@ -37,15 +36,17 @@ func (b *Bot) openAsk(ctx context.Context, id, trigger string, who presser, chan
 			"Try again in a moment; the operator finds it in the log under "+code(refer(id))+".",
 			t.typed.text)
 	}
-	b.fill(ctx, a, form, view, t)
+	b.fill(ctx, a, view, t)
 }
 
 // fill fills in a form that is open. Whoever closed it wants nothing more; where Slack does
 // not take it, the person is told, and gets back what they typed.
-func (b *Bot) fill(ctx context.Context, a act, form string, view slack.ModalViewRequest, t target) {
+func (b *Bot) fill(ctx context.Context, a act, view slack.ModalViewRequest, t target) {
 	within, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	err := b.insist(within, func() error { return b.updateView(within, form, view) })
+	err := b.insist(within, time.Second, func() error {
+		return b.updateView(within, a.envelope, view)
+	})
 	switch concernOf(err) {
 	case aboutNothing:
 		return

@@ -202,10 +202,10 @@ func (b *Bot) call(ctx context.Context, method string, do func() error) error {
 }
 
 // insist tries until it is done, Slack refuses it for good, or ctx ends.
-func (b *Bot) insist(ctx context.Context, do func() error) error {
+func (b *Bot) insist(ctx context.Context, every time.Duration, do func() error) error {
 	for {
 		err := do()
-		if concernOf(err) != aboutPassing || errors.Is(err, errHeld) || !sleep(ctx, time.Second) {
+		if concernOf(err) != aboutPassing || errors.Is(err, errHeld) || !sleep(ctx, every) {
 			return err
 		}
 	}

@@ -120,7 +120,7 @@ func (b *Bot) receivePress(ctx context.Context, envelope string, i interaction) 
 	case button.Action == actExplain:
 		b.start(ctx, a, func(ctx context.Context) {
 			form := explainModal(approval.ID(button.Value), a.channel)
-			if _, err := b.openView(ctx, i.TriggerID, form); err != nil {
+			if err := b.openView(ctx, i.TriggerID, envelope, form); err != nil {
 				b.notOpened(ctx, a, err, "")
 			}
 		})

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/slack-go/slack"
 )
@@ -60,27 +61,40 @@ func (b *Bot) content(text string, blocks []slack.Block) []slack.MsgOption {
 	}
 }
 
-// openView opens a modal for whoever did what the trigger is of, and returns its id.
-func (b *Bot) openView(
-	ctx context.Context, trigger string, m slack.ModalViewRequest,
-) (id string, err error) {
-	err = b.call(ctx, methodOpen, func() error {
-		opened, err := b.client().OpenViewContext(ctx, trigger, b.markedView(m))
-		if err == nil {
-			id = opened.View.ID
+// triggerLives is how long a trigger opens a modal (facts: slack.md 3.2).
+const triggerLives = 3 * time.Second
+
+// openView opens a modal for whoever did what the trigger is of. It is known as name from
+// then on: an answer of Slack's that is lost does not say its id.
+func (b *Bot) openView(ctx context.Context, trigger, name string, m slack.ModalViewRequest) error {
+	ctx, cancel := context.WithTimeout(ctx, triggerLives)
+	defer cancel()
+	m = b.markedView(m)
+	m.ExternalID = name
+	again := false
+	err := b.insist(ctx, triggerLives/10, func() error {
+		err := b.call(ctx, methodOpen, func() error {
+			_, err := b.client().OpenViewContext(ctx, trigger, m)
+			return err
+		})
+		if code := said(err); again && (code == "exchanged_trigger_id" || code == "duplicate_external_id") {
+			return nil // the try before opened it, and its answer was lost
 		}
+		again = true
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("opening a form: %w", err)
+		return fmt.Errorf("opening a form: %w", err)
 	}
-	return id, nil
+	return nil
 }
 
-// updateView lets an open modal show another.
-func (b *Bot) updateView(ctx context.Context, id string, m slack.ModalViewRequest) error {
+// updateView lets the modal of a name show another.
+func (b *Bot) updateView(ctx context.Context, name string, m slack.ModalViewRequest) error {
+	m = b.markedView(m)
+	m.ExternalID = name
 	err := b.call(ctx, methodFill, func() error {
-		_, err := b.client().UpdateViewContext(ctx, b.markedView(m), "", "", id)
+		_, err := b.client().UpdateViewContext(ctx, m, name, "", "")
 		return err
 	})
 	if err != nil {
