@@ -158,7 +158,8 @@ func (b *Bot) deliver(ctx context.Context, a *answer) error {
 	if a.channel != "" && !strings.HasPrefix(a.channel, "D") {
 		err := within(answerWithin, func(ctx context.Context) error {
 			return b.call(ctx, methodEphemeral, func() error {
-				_, err := b.client().PostEphemeralContext(ctx, a.channel, a.person, b.content(text, a.blocks)...)
+				content := b.content(text, a.blocks)
+				_, err := b.client().PostEphemeralContext(ctx, a.channel, a.person, content...)
 				return err
 			})
 		})

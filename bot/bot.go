@@ -146,8 +146,9 @@ func New(cfg Config) *Bot {
 	b := &Bot{
 		Config:    cfg,
 		http:      &http.Client{Transport: transport, Timeout: 20 * time.Second},
-		announcer: newAnnouncer(), answers: answers{queue: map[string][]*answer{}, last: map[string]lastSaid{}},
-		commands: newBudget(commandBudget, cfg.Now), asks: newBudget(askBudget, cfg.Now),
+		announcer: newAnnouncer(),
+		answers:   answers{queue: map[string][]*answer{}, last: map[string]lastSaid{}},
+		commands:  newBudget(commandBudget, cfg.Now), asks: newBudget(askBudget, cfg.Now),
 		shares: newBudget(shareBudget, cfg.Now), arrived: make(chan struct{}, 1),
 		reading: make(chan struct{}, maxReading), stopping: make(chan struct{}),
 		troubled: errors.New("not connected yet"), judged: make(chan struct{}),

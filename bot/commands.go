@@ -188,7 +188,9 @@ func (b *Bot) respond(ctx context.Context, id string, c command, blocks ...slack
 	if c.ResponseURL == "" {
 		direct = nil
 	}
-	b.say(ctx, &answer{envelope: id, person: c.User, channel: c.Channel, direct: direct, blocks: blocks})
+	b.say(ctx, &answer{
+		envelope: id, person: c.User, channel: c.Channel, direct: direct, blocks: blocks,
+	})
 }
 
 // withoutURL is an error of a response URL that does not name it: whoever has the URL can

@@ -16,7 +16,9 @@ import (
 
 // openAsk opens the asking modal: at once, with a loading view, since the trigger
 // lives for 3 s; then with what there is to fill in, or with why there is nothing.
-func (b *Bot) openAsk(ctx context.Context, id, trigger string, who presser, channel string, t target) {
+func (b *Bot) openAsk(
+	ctx context.Context, id, trigger string, who presser, channel string, t target,
+) {
 	t.slash = cmp.Or(t.slash, b.slash())
 	a := act{id, who.User, channel}
 	if err := b.openView(ctx, trigger, id, loadingModal(t.Action)); err != nil {
@@ -74,7 +76,9 @@ func (b *Bot) notOpened(ctx context.Context, a act, err error, typed string) {
 }
 
 // prepareAsk refuses what could only fail, before anything is typed.
-func (b *Bot) prepareAsk(ctx context.Context, who presser, channel string, t target) (slack.ModalViewRequest, error) {
+func (b *Bot) prepareAsk(
+	ctx context.Context, who presser, channel string, t target,
+) (slack.ModalViewRequest, error) {
 	none := slack.ModalViewRequest{}
 	asked := b.Now()
 	err := b.patiently(ctx, func() error {

@@ -78,7 +78,8 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 			case err != nil:
 				return nil, passed, err
 			case len(posts) > 0:
-				return func(ctx context.Context) error { return b.postOrSkip(ctx, channel, e, posts) }, passed, nil
+				post := func(ctx context.Context) error { return b.postOrSkip(ctx, channel, e, posts) }
+				return post, passed, nil
 			}
 		}
 		if err := b.Posts.SetPosted(ctx, channel, seq); err != nil {
@@ -115,12 +116,14 @@ func (b *Bot) postOrSkip(
 // skip leaves an entry out of a channel, and raises the alarm of it.
 func (b *Bot) skip(ctx context.Context, channel string, e audit.Entry, err error) error {
 	b.reportPanic(err)
-	b.Log.Error().Int64("entry", e.Seq).Str("channel", channel).Err(err).Msg("an entry cannot be posted")
+	b.Log.Error().Int64("entry", e.Seq).Str("channel", channel).Err(err).
+		Msg("an entry cannot be posted")
 	if e.Kind != audit.Alarmed {
 		note := fmt.Sprintf("Entry #%d cannot be posted in %s, so it is left out there. "+
 			"It is in the trail: keyturn audit shows it. The log says why.", e.Seq, channel)
 		cause := fmt.Sprintf("unposted:%s:%d", channel, e.Seq)
-		if err := b.raise(ctx, cause, audit.Alarm{What: audit.PostSkipped, Entry: e.Seq}, note); err != nil {
+		alarm := audit.Alarm{What: audit.PostSkipped, Entry: e.Seq}
+		if err := b.raise(ctx, cause, alarm, note); err != nil {
 			return err
 		}
 	}

@@ -77,8 +77,11 @@ func (b *Bot) openView(ctx context.Context, trigger, name string, m slack.ModalV
 			_, err := b.client().OpenViewContext(ctx, trigger, m)
 			return err
 		})
-		if code := said(err); again && (code == "exchanged_trigger_id" || code == "duplicate_external_id") {
-			return nil // the try before opened it, and its answer was lost
+		switch said(err) {
+		case "exchanged_trigger_id", "duplicate_external_id":
+			if again {
+				return nil // the try before opened it, and its answer was lost
+			}
 		}
 		again = true
 		return err
