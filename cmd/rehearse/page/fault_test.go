@@ -42,8 +42,8 @@ func TestEachFaultCanBePlayed(t *testing.T) {
 	b.sees(".message", "Auth0 says that it takes the next rotation")
 	b.sees(".calls", "429 Too Many Requests")
 
-	// Slack is down: who pressed cannot be established, so nothing is carried out. They are
-	// told when it is back, and what is posted catches up.
+	// Slack is down: who pressed cannot be established, so nothing is carried out. The press is
+	// kept, and counts once Slack is back; what is posted catches up.
 	b.be("alice")
 	b.asks("/signing-keys revoke", "while Slack is down")
 	b.click(".fault button", "Slack's API be down")
@@ -54,10 +54,8 @@ func TestEachFaultCanBePlayed(t *testing.T) {
 	if err := b.world.Await(t.Context(), func() bool { return slices.ContainsFunc(b.world.Slack.History(), asked) }); err != nil {
 		t.Fatal(err)
 	}
-	b.click(".fault button", "Slack's API be down")
-	b.sees(".message.only", "Slack did not say in time who and where you are")
 	b.seesNo(".role", "revoked")
-	b.approves()
+	b.click(".fault button", "Slack's API be down")
 	b.sees(".message", "✅ Done")
 	b.sees(".role", "revoked")
 

@@ -54,7 +54,10 @@ var playable = []fault{
 	},
 	{
 		Name: "slack", Title: "Let Slack's API be down",
-		Watch: "A press still arrives, but keyturn cannot ask Slack who pressed, and what cannot be established is a no: nothing is carried out. What was approved before goes on. Switch it off: whoever pressed is told so, and cards, threads and the channel of the trail catch up, in order.",
+		Watch: "A press still arrives, but keyturn cannot ask Slack who pressed, and what cannot " +
+			"be established is a no: nothing is carried out. What was approved before goes on. The " +
+			"press is kept for two minutes. Switch the fault off before that: the press counts, " +
+			"and cards, threads and the channel of the trail catch up, in order.",
 		do: func(_ context.Context, p *Page) error {
 			if len(p.world.Slack.Faults()) > 0 {
 				p.world.Slack.ClearFaults()
