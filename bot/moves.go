@@ -205,7 +205,7 @@ func (w *inboxWork) tryAgain(ctx context.Context, r *row, err error, until time.
 	}
 	w.Log.Warn().Str("envelope_id", r.id).Str("request_id", string(r.act.Request)).
 		Str("actor", r.act.Who.User).Time("again", at).Err(err).Msg("a press is kept for later")
-	if !r.kept && r.tries > 0 || at.Sub(w.Now()) > 2*firstRetry {
+	if !r.kept && (r.tries > 0 || at.Sub(w.Now()) > 2*firstRetry) {
 		r.kept = true
 		w.tell(ctx, r.id, r.act.Channel, r.act.Who.User, section(keptWords(r.act, until)))
 	}
