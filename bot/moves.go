@@ -99,7 +99,10 @@ func (w *inboxWork) decide(
 	judging, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
 	act.Who.often = often
-	rights := w.rightsFor(judging, act)
+	rights, err := w.rightsFor(judging, act)
+	if err != nil {
+		return now, false, err
+	}
 	p.Person, err = w.people.judge(judging, act.Who, p.Received, rights...)
 	if err != nil {
 		return now, false, err
@@ -109,18 +112,22 @@ func (w *inboxWork) decide(
 }
 
 // rightsFor returns the lists of users and user groups that a press depends on.
-func (b *Bot) rightsFor(ctx context.Context, r received) [][]string {
+// Without them an approver would be refused, so what cannot be read is tried again.
+func (b *Bot) rightsFor(ctx context.Context, r received) ([][]string, error) {
 	req, err := b.Trail.Request(ctx, r.Request)
-	if err != nil {
-		return nil // the desk says what is wrong with it
+	switch {
+	case errors.Is(err, approval.ErrUnknown):
+		return nil, nil // the desk says so
+	case err != nil:
+		return nil, fmt.Errorf("whose move it is: %w", err)
 	}
 	switch r.Verb {
 	case approval.Cancel:
-		return nil // the requester's, whatever groups there are
+		return nil, nil // the requester's, whatever groups there are
 	case approval.TookEffect, approval.DidNot:
-		return [][]string{b.Policy.Requesters, b.Policy.ApproversOf(req.Tenant)}
+		return [][]string{b.Policy.Requesters, b.Policy.ApproversOf(req.Tenant)}, nil
 	}
-	return [][]string{b.Policy.ApproversOf(req.Tenant)}
+	return [][]string{b.Policy.ApproversOf(req.Tenant)}, nil
 }
 
 // confirm tells a person that their press counts, and lets whoever denied or cancelled say
