@@ -225,8 +225,8 @@ func (w *inboxWork) setAside(ctx context.Context, rows []*row, err error) (got r
 	w.reportPanic(err)
 	w.Log.Error().Str("envelope_id", newest.id).Str("actor", newest.act.Who.User).Err(err).
 		Msg("a row of the inbox is set aside")
-	note := fmt.Sprintf("What came in envelope %s cannot be worked, so it did not count. "+
-		"Nothing else is held up. The log says why.", newest.id)
+	note := fmt.Sprintf("What came in envelope %s cannot be worked. If it counted, the "+
+		"trail has an entry of it. Nothing else is held up. The log says why.", newest.id)
 	alarm := audit.Alarm{What: audit.RowSetAside, Channel: newest.act.Channel}
 	if err := w.raise(ctx, "aside:"+newest.id, alarm, note); err != nil {
 		w.Log.Error().Str("envelope_id", newest.id).Err(err).Msg("an alarm is not in the trail yet")
