@@ -48,7 +48,7 @@ func (w *inboxWork) move(ctx context.Context, rows []*row, again, often bool) re
 	case act.Explain != "":
 		return w.explain(ctx, newest)
 	}
-	return result{}
+	return w.setAside(ctx, rows, errors.New("a row of the inbox of no known kind"))
 }
 
 // press makes the move of a press. Refused once more within a minute, it is counted.
