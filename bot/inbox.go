@@ -136,6 +136,9 @@ func (w *inboxWork) read(ctx context.Context) {
 	switch {
 	case err != nil && ctx.Err() == nil:
 		w.Log.Error().Err(err).Msg("the inbox cannot be read")
+		// What waits in it is not known, so it is counted as waiting since the last look.
+		w.find(findInbox, w.Now().Sub(w.full) >= waitsTooLong, "the inbox cannot be read")
+		return
 	case err == nil && all:
 		w.full = w.Now()
 	}
