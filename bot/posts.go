@@ -287,6 +287,9 @@ func (b *Bot) joinedAs(ctx context.Context, e audit.Entry) string {
 func (b *Bot) postRefused(ctx context.Context, e audit.Entry) error {
 	id, person := approval.ID(e.Request), b.joinedAs(ctx, e)
 	story, err := b.Trail.Story(ctx, id)
+	if errors.Is(err, audit.ErrForged) {
+		return b.postEntry(ctx, e) // by itself: others of its request are not as they were sealed
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -29,6 +30,9 @@ func (b *Bot) withdrawals(ctx context.Context, e audit.Entry) ([]withdrawal, err
 		return nil, err
 	}
 	later, err := b.Trail.Entries(ctx, e.Seq, maxJoin)
+	if errors.Is(err, audit.ErrForged) {
+		return nil, nil // e is as it was sealed, and posted alone
+	}
 	if err != nil {
 		return nil, err
 	}
