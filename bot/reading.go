@@ -13,15 +13,18 @@ import (
 // are names, addresses and people's words. Whoever may ask, or approve for some tenant, may
 // read; whoever is no full member reads nothing.
 
-// readFor is how old a list of a group may be by which somebody may read. A no is never by
-// an old one.
+// readFor is how old what is known of somebody may be by which they may read: that they are a
+// full member, and in a group. A no is never by what is old.
 const readFor = time.Minute
 
 // mayRead returns nil if who may read. An error is an *approval.Refusal, or *later.
 func (b *Bot) mayRead(ctx context.Context, who presser, received time.Time) error {
-	person, err := b.people.judge(ctx, who, received)
-	if err != nil {
-		return err
+	person, ok := b.people.goodLately(who, readFor)
+	if !ok {
+		var err error
+		if person, err = b.people.judge(ctx, who, received); err != nil {
+			return err
+		}
 	}
 	if no := approval.FullMember(person); no != nil {
 		return no

@@ -17,6 +17,8 @@ import (
 const (
 	behind  = 20  // entries that wait for a post before any are joined
 	maxJoin = 200 // entries that are looked through for more of the same
+	// maxWithdrawn are named in one post: a section of Slack's holds no more.
+	maxWithdrawn = 40
 )
 
 // withdrawal is a request that its requester cancelled.
@@ -51,6 +53,7 @@ func (b *Bot) withdrawals(ctx context.Context, e audit.Entry) ([]withdrawal, err
 			}
 		}
 	}
+	all = all[:min(len(all), maxWithdrawn)]
 	for _, w := range all {
 		if w.asked.Seq == e.Seq {
 			return all, nil
