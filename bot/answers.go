@@ -62,7 +62,9 @@ func (b *Bot) say(ctx context.Context, a *answer) {
 	b.answers.mu.Lock()
 	defer b.answers.mu.Unlock()
 	queue, busy := b.answers.queue[a.person]
-	same := func(other *answer) bool { return other.direct == nil && other.words() == a.words() }
+	same := func(other *answer) bool {
+		return other.direct == nil && other.channel == a.channel && other.words() == a.words()
+	}
 	if a.direct == nil && slices.ContainsFunc(queue, same) {
 		return
 	}
