@@ -45,6 +45,7 @@ type row struct {
 	due    time.Time // it is not worked before
 	tries  int       // that failed
 	kept   bool      // the person knows that it is kept for later
+	often  bool      // they pressed so often that no user group is read for it
 	worked bool      // only the mark is missing
 	held   bool      // refused like others before it, and counted with them
 	atWork bool
@@ -227,9 +228,12 @@ func (w *inboxWork) comesFirst(r *row) bool {
 
 // begin works the rows of one group. again says that the same was refused a moment ago.
 func (w *inboxWork) begin(ctx context.Context, group string, rows []*row, again bool) {
-	verb := rows[0].act.Verb
-	often := again && verb != approval.Deny && verb != approval.Cancel && !rows[0].worked &&
-		!w.often.take(rows[0].act.Who.User)
+	verb, newest := rows[0].act.Verb, rows[len(rows)-1]
+	if newest.tries == 0 { // what we try again is nobody's click
+		newest.often = again && verb != approval.Deny && verb != approval.Cancel &&
+			!newest.worked && !w.often.take(newest.act.Who.User)
+	}
+	often := newest.often
 	w.groups[group] = w.comesFirst(rows[0])
 	for _, r := range rows {
 		r.atWork = true
