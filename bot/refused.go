@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"keyturn/bot/approval"
+	"keyturn/bot/panics"
 )
 
 // This file counts presses that did not count. The first of a person on a request is an
@@ -58,7 +59,7 @@ func (w *inboxWork) noteRefused(group string, got result) {
 func (w *inboxWork) recordDue(ctx context.Context) {
 	for group, lot := range w.refused {
 		if _, atWork := w.groups[group]; !atWork && w.Now().Sub(lot.since) >= countFor {
-			w.record(ctx, group, lot)
+			w.recordGuarded(ctx, group, lot)
 		}
 	}
 }
@@ -66,7 +67,17 @@ func (w *inboxWork) recordDue(ctx context.Context) {
 // recordAll records all lots, before a stop.
 func (w *inboxWork) recordAll(ctx context.Context) {
 	for group, lot := range w.refused {
-		w.record(ctx, group, lot)
+		w.recordGuarded(ctx, group, lot)
+	}
+}
+
+// recordGuarded lets a lot that panics rest, and the others go on.
+func (w *inboxWork) recordGuarded(ctx context.Context, group string, lot *refusedLot) {
+	err := panics.Caught(func() error { w.record(ctx, group, lot); return nil })
+	if err != nil {
+		w.reportPanic(err)
+		w.Log.Error().Err(err).Msg("refused presses cannot be recorded")
+		lot.since = w.Now()
 	}
 }
 
