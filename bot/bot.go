@@ -111,6 +111,7 @@ type Bot struct {
 	announcer *announcer
 	answers   answers
 	commands  *budget // by person
+	forms     *budget
 	asks      *budget
 	shares    *budget
 
@@ -149,6 +150,7 @@ func New(cfg Config) *Bot {
 		announcer: newAnnouncer(),
 		answers:   answers{queue: map[string][]*answer{}, last: map[string]lastSaid{}},
 		commands:  newBudget(commandBudget, cfg.Now), asks: newBudget(askBudget, cfg.Now),
+		forms:  newBudget(formBudget, cfg.Now),
 		shares: newBudget(shareBudget, cfg.Now), arrived: make(chan struct{}, 1),
 		reading: make(chan struct{}, maxReading), stopping: make(chan struct{}),
 		troubled: errors.New("not connected yet"), judged: make(chan struct{}),

@@ -13,6 +13,7 @@ import (
 // The budgets of one person.
 var (
 	commandBudget = limit{every: time.Second / 2, burst: 20}
+	formBudget    = limit{every: 3 * time.Second, burst: 10}
 	askBudget     = limit{every: 10 * time.Second, burst: 6}
 	shareBudget   = limit{every: time.Minute, burst: 1}
 	againBudget   = limit{every: 20 * time.Second, burst: 3} // approving again what was refused

@@ -21,6 +21,11 @@ func (b *Bot) openAsk(
 ) {
 	t.slash = cmp.Or(t.slash, b.slash())
 	a := act{id, who.User, channel}
+	if !b.forms.take(who.User) {
+		b.tell(ctx, id, channel, who.User, withWords(t.typed.text, section("You open many forms, "+
+			"so this one did not open. Wait a moment, then do it again."))...)
+		return
+	}
 	if err := b.openView(ctx, trigger, id, loadingModal(t.Action)); err != nil {
 		b.notOpened(ctx, a, err, t.typed.text)
 		return
@@ -82,7 +87,9 @@ func (b *Bot) prepareAsk(
 	none := slack.ModalViewRequest{}
 	asked := b.Now()
 	err := b.patiently(ctx, func() error {
-		_, _, err := b.mayAsk(ctx, who, asked, channel, t.Tenant)
+		_, _, err := b.mayAsk(ctx, who, asked, t.Tenant, func(ctx context.Context) error {
+			return b.people.placeForForm(ctx, channel, b.Channels)
+		})
 		return err
 	})
 	if err != nil {
@@ -113,7 +120,8 @@ func (b *Bot) prepareAsk(
 // is looked at before where. received is when keyturn got the command, the press or the
 // form. An error is an *approval.Refusal, or *later.
 func (b *Bot) mayAsk(
-	ctx context.Context, who presser, received time.Time, channel, tenant string,
+	ctx context.Context, who presser, received time.Time, tenant string,
+	where func(context.Context) error,
 ) (person approval.Person, approvers []approval.Candidate, err error) {
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
@@ -123,7 +131,7 @@ func (b *Bot) mayAsk(
 	if no := b.Policy.MayAsk(person); no != nil {
 		return person, nil, no
 	}
-	if err = b.people.placeToAsk(ctx, channel, b.Channels); err != nil {
+	if err = where(ctx); err != nil {
 		return person, nil, err
 	}
 	approvers = b.people.approversBesides(ctx, person.Actor, b.Policy.ApproversOf(tenant))

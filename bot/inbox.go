@@ -42,12 +42,11 @@ type row struct {
 	act      received
 	broken   error // why it cannot be read; nil: it can
 
-	due    time.Time // it is not worked before
-	tries  int       // that failed
-	kept   bool      // the person knows that it is kept for later
-	often  bool      // they pressed so often that no user group is read for it
-	worked bool      // only the mark is missing
-	held   bool      // refused like others before it, and counted with them
+	kept   bool // the person knows that it is kept for later
+	often  bool // they pressed so often that no user group is read for it
+	tries  int  // that failed, of its group
+	worked bool // only the mark is missing
+	held   bool // refused like others before it, and counted with them
 	atWork bool
 }
 
@@ -70,6 +69,13 @@ type result struct {
 	unmarked bool              // worked, and the mark was not kept
 }
 
+// wait is until when a group waits that failed in passing, with all that comes to it
+// meanwhile, and how often it failed.
+type wait struct {
+	until time.Time
+	tries int
+}
+
 // inboxWork is what workInbox knows. Nobody else touches it.
 type inboxWork struct {
 	*Bot
@@ -77,6 +83,7 @@ type inboxWork struct {
 	newest  time.Time              // of the rows that were read
 	full    time.Time              // when all unworked rows were last read
 	groups  map[string]bool        // that are at work; true: of somebody who may decide
+	waits   map[string]wait        // of groups that failed in passing
 	refused map[string]*refusedLot // by group
 	often   *budget                // by person: pressing again what was refused
 	others  *rate.Limiter          // of presses that were refused before, by anybody
@@ -85,7 +92,7 @@ type inboxWork struct {
 
 func newInboxWork(b *Bot) *inboxWork {
 	return &inboxWork{
-		Bot: b, rows: map[string]*row{}, groups: map[string]bool{},
+		Bot: b, rows: map[string]*row{}, groups: map[string]bool{}, waits: map[string]wait{},
 		refused: map[string]*refusedLot{}, often: newBudget(againBudget, b.Now),
 		// Slack takes a hundred users.info a minute: two thirds stay for who may decide.
 		others: rate.NewLimiter(rate.Every(2*time.Second), 10), results: make(chan result),
@@ -182,8 +189,8 @@ func (w *inboxWork) start(ctx context.Context) {
 		if len(w.groups) >= maxAtWork || !first && others >= maxOthers {
 			continue
 		}
-		lot := w.refused[group]
-		if lot != nil && !first && !w.others.AllowN(w.Now(), 1) {
+		lot, tries := w.refused[group], w.waits[group].tries
+		if (lot != nil || tries > 0) && !first && !w.others.AllowN(w.Now(), 1) {
 			continue
 		}
 		w.begin(ctx, group, rows, lot != nil)
@@ -197,7 +204,8 @@ func (w *inboxWork) due() [][]*row {
 		group := r.group()
 		_, atWork := w.groups[group]
 		lot := w.refused[group]
-		if atWork || r.held || r.due.After(now) || lot != nil && lot.last.Add(spacing).After(now) {
+		spaced := lot != nil && lot.last.Add(spacing).After(now)
+		if atWork || r.held || spaced || w.waits[group].until.After(now) {
 			continue
 		}
 		byGroup[group] = append(byGroup[group], r)
@@ -229,15 +237,17 @@ func (w *inboxWork) comesFirst(r *row) bool {
 // begin works the rows of one group. again says that the same was refused a moment ago.
 func (w *inboxWork) begin(ctx context.Context, group string, rows []*row, again bool) {
 	verb, newest := rows[0].act.Verb, rows[len(rows)-1]
-	if newest.tries == 0 { // what we try again is nobody's click
-		newest.often = again && verb != approval.Deny && verb != approval.Cancel &&
-			!newest.worked && !w.often.take(newest.act.Who.User)
+	kept := slices.ContainsFunc(rows, func(r *row) bool { return r.kept })
+	for _, r := range rows {
+		r.atWork, r.kept, r.tries = true, kept, w.waits[group].tries
 	}
 	often := newest.often
-	w.groups[group] = w.comesFirst(rows[0])
-	for _, r := range rows {
-		r.atWork = true
+	if newest.tries == 0 { // what we try again is nobody's click
+		often = again && verb != approval.Deny && verb != approval.Cancel &&
+			!newest.worked && !w.often.take(newest.act.Who.User)
+		newest.often = often
 	}
+	w.groups[group] = w.comesFirst(rows[0])
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
 		defer cancel()
@@ -259,18 +269,22 @@ func (w *inboxWork) begin(ctx context.Context, group string, rows []*row, again 
 // may have seen them unmarked.
 func (w *inboxWork) settle(got result) {
 	group := got.rows[0].group()
+	failed := wait{got.again, w.waits[group].tries + 1}
 	delete(w.groups, group)
+	delete(w.waits, group)
 	w.noteRefused(group, got)
+	if !got.again.IsZero() {
+		w.waits[group] = failed
+	}
 	for _, r := range got.rows {
 		r.atWork = false
 		switch {
 		case got.held != nil:
 			r.held = true
 		case !got.again.IsZero():
-			r.due = got.again
-			r.tries++
 		case got.unmarked:
-			r.worked, r.due = true, w.Now().Add(firstRetry)
+			r.worked = true
+			w.waits[r.id] = wait{w.Now().Add(w.retryAfter(failed.tries)), failed.tries}
 		default:
 			delete(w.rows, r.id)
 		}
@@ -292,8 +306,8 @@ func (w *inboxWork) pause() time.Duration {
 				sooner(lot.last.Add(spacing))
 			}
 		}
-		if !r.atWork && !r.held && r.due.After(w.Now()) {
-			sooner(r.due)
+		if until := w.waits[r.group()].until; !r.atWork && !r.held && until.After(w.Now()) {
+			sooner(until)
 		}
 	}
 	return max(next.Sub(w.Now()), 100*time.Millisecond)
@@ -310,8 +324,10 @@ func (r *row) until() time.Time {
 }
 
 // retry is when a row is tried again that failed just now.
-func (w *inboxWork) retry(r *row) time.Time {
-	return w.Now().Add(min(lastRetry, firstRetry<<min(r.tries, 3)))
+func (w *inboxWork) retry(r *row) time.Time { return w.Now().Add(w.retryAfter(r.tries)) }
+
+func (w *inboxWork) retryAfter(tries int) time.Duration {
+	return min(lastRetry, firstRetry<<min(tries, 3))
 }
 
 // mark marks rows as worked, with a time of its own, whatever the work took.

@@ -145,7 +145,10 @@ func (b *Bot) confirm(ctx context.Context, r *row, now approval.Request, same bo
 // ask makes a request of a submitted form.
 func (w *inboxWork) ask(ctx context.Context, r *row) result {
 	a := r.act.Ask
-	person, approvers, err := w.mayAsk(ctx, r.act.Who, r.received, a.Channel, a.Tenant)
+	where := func(ctx context.Context) error {
+		return w.people.placeToAsk(ctx, a.Channel, w.Channels)
+	}
+	person, approvers, err := w.mayAsk(ctx, r.act.Who, r.received, a.Tenant, where)
 	var req approval.Request
 	if err == nil {
 		req, err = w.Desk.Ask(ctx, approval.Ask{

@@ -38,9 +38,10 @@ type people struct {
 
 	mu     sync.Mutex
 	groups map[string]*group
-	calls  *rate.Limiter   // for groups
-	facts  map[string]fact // by the id that was asked for: who is no full member
-	good   map[string]fact // full members; spares a look where it decides nothing
+	calls  *rate.Limiter        // for groups
+	facts  map[string]fact      // by the id that was asked for: who is no full member
+	open   map[string]time.Time // channels in which a card could be posted, and when
+	good   map[string]fact      // full members; spares a look where it decides nothing
 }
 
 // fact is what Slack said of somebody, and when it was asked.
@@ -52,7 +53,7 @@ type fact struct {
 func newPeople(slack *reader, now func() time.Time) *people {
 	return &people{
 		slack: slack, now: now, calls: newCalls(), groups: map[string]*group{},
-		facts: map[string]fact{}, good: map[string]fact{},
+		facts: map[string]fact{}, good: map[string]fact{}, open: map[string]time.Time{},
 	}
 }
 
@@ -163,6 +164,15 @@ func (pp *people) isGood(id string, person approval.Person) {
 	defer pp.mu.Unlock()
 	pp.good[id] = fact{person, pp.now()}
 	delete(pp.facts, id)
+}
+
+// goodLately returns the person that p was found to be within a time, if a full member. It is
+// for what changes nothing.
+func (pp *people) goodLately(p presser, within time.Duration) (approval.Person, bool) {
+	pp.mu.Lock()
+	defer pp.mu.Unlock()
+	f, ok := pp.good[p.User]
+	return f.person, ok && !pp.foreign(p) && pp.now().Sub(f.at) < within
 }
 
 // isFact keeps that somebody who pressed is no full member.

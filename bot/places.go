@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"keyturn/bot/approval"
 )
@@ -16,6 +17,27 @@ import (
 // *approval.Refusal, or *later.
 func (pp *people) place(ctx context.Context, channel string, allowed []string) error {
 	_, err := pp.look(ctx, channel, allowed)
+	return err
+}
+
+// openFor is how old a yes of placeToAsk may be by which a form is opened: it is asked anew
+// when the form is submitted.
+const openFor = 10 * time.Second
+
+// placeForForm is placeToAsk, by a yes of a moment ago where there is one.
+func (pp *people) placeForForm(ctx context.Context, channel string, allowed []string) error {
+	pp.mu.Lock()
+	at, ok := pp.open[channel]
+	pp.mu.Unlock()
+	if ok && pp.now().Sub(at) < openFor {
+		return nil
+	}
+	err := pp.placeToAsk(ctx, channel, allowed)
+	if err == nil {
+		pp.mu.Lock()
+		defer pp.mu.Unlock()
+		pp.open[channel] = pp.now()
+	}
 	return err
 }
 
