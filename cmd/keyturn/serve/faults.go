@@ -120,8 +120,9 @@ func isPlain(s string) bool {
 }
 
 var (
-	secretMark = regexp.MustCompile(`(?i)xox[a-z]?[-.]|xapp-|-----BEGIN|PRIVATE.KEY|` +
-		`eyJ[A-Za-z0-9_-]{16,}\.`)
+	// Names of paths and domains have such parts in them, so each has to be whole.
+	secretMark = regexp.MustCompile(`(^|[^A-Za-z0-9])(?i:xox[a-z]-[0-9]|xoxe\.xox|xapp-[0-9])|` +
+		`-----BEGIN|PRIVATE\+KEY\+|eyJ[A-Za-z0-9_-]{16,}\.`)
 	oneWord = regexp.MustCompile(`^[A-Za-z0-9_-]{40,}$`)
 )
 
