@@ -14,7 +14,7 @@ import (
 var (
 	commandBudget = limit{every: time.Second / 2, burst: 20}
 	formBudget    = limit{every: 3 * time.Second, burst: 10}
-	askBudget     = limit{every: 10 * time.Second, burst: 6}
+	askBudget     = limit{every: 6 * time.Second, burst: 10}
 	shareBudget   = limit{every: time.Minute, burst: 1}
 	againBudget   = limit{every: 20 * time.Second, burst: 3} // approving again what was refused
 )

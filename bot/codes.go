@@ -125,18 +125,20 @@ var errorCodes = map[string]errorCode{
 	"missing_scope": {aboutScope, scopeAdvice},
 	"no_permission": {aboutChannel, inviteAdvice}, // it names the membership
 
-	"invalid_auth":              {aboutToken, tokenAdvice},
-	"not_authed":                {aboutToken, tokenAdvice},
-	"account_inactive":          {aboutToken, tokenAdvice},
-	"token_revoked":             {aboutToken, tokenAdvice},
-	"token_expired":             {aboutToken, tokenAdvice},
-	"not_allowed_token_type":    {aboutToken, tokenAdvice},
-	"two_factor_setup_required": {aboutToken, adminAdvice},
-	"team_access_not_granted":   {aboutToken, adminAdvice},
-	"access_denied":             {aboutToken, adminAdvice},
-	"accesslimited":             {aboutToken, adminAdvice},
-	"enterprise_is_restricted":  {aboutToken, adminAdvice},
-	"forbidden_team":            {aboutToken, adminAdvice},
+	"invalid_auth":     {aboutToken, tokenAdvice},
+	"not_authed":       {aboutToken, tokenAdvice},
+	"account_inactive": {aboutToken, tokenAdvice},
+	"token_revoked":    {aboutToken, tokenAdvice},
+	"token_expired":    {aboutToken, tokenAdvice},
+
+	// Of one method, as far as it shows; auth.test says so where it is the token's.
+	"not_allowed_token_type":    {aboutScope, tokenAdvice},
+	"two_factor_setup_required": {aboutScope, adminAdvice},
+	"team_access_not_granted":   {aboutScope, adminAdvice},
+	"access_denied":             {aboutScope, adminAdvice},
+	"accesslimited":             {aboutScope, adminAdvice},
+	"enterprise_is_restricted":  {aboutScope, adminAdvice},
+	"forbidden_team":            {aboutScope, adminAdvice},
 }
 
 // concernOf returns what an error of a call is about. What is not Slack's own answer is

@@ -86,6 +86,7 @@ func (b *Bot) prepareAsk(
 ) (slack.ModalViewRequest, error) {
 	none := slack.ModalViewRequest{}
 	asked := b.Now()
+	who.again = true // it is asked anew when the form is submitted
 	err := b.patiently(ctx, func() error {
 		_, _, err := b.mayAsk(ctx, who, asked, t.Tenant, func(ctx context.Context) error {
 			return b.people.placeForForm(ctx, channel, b.Channels)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"keyturn/bot/approval"
+	"keyturn/bot/panics"
 )
 
 // This file reads user groups. A list counts for a press only if it began to be read after
@@ -168,7 +169,8 @@ func (pp *people) listing(id string, n need) (l *listing, mine bool, err error) 
 func (pp *people) readGroup(ctx context.Context, id string, l *listing) {
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	ids, err := pp.slack.members(ctx, id)
+	var ids []string
+	err := panics.Caught(func() (err error) { ids, err = pp.slack.members(ctx, id); return err })
 	if err != nil {
 		err = pp.groupUnread(id, err)
 	}

@@ -25,8 +25,6 @@ import (
 // has a cause that the trail takes once.
 
 const (
-	maxAtWork  = 24              // presses worked at once
-	maxOthers  = 8               // those of them that are not of people who may decide
 	maxKnown   = 5000            // rows in memory; the rest wait on the disk
 	readEvery  = 5 * time.Second // for whatever woke nobody
 	firstRetry = time.Second     // after a failure; it doubles
@@ -82,7 +80,7 @@ type inboxWork struct {
 	rows    map[string]*row
 	newest  time.Time              // of the rows that were read
 	full    time.Time              // when all unworked rows were last read
-	groups  map[string]bool        // that are at work; true: of somebody who may decide
+	groups  map[string]rowKind     // that are at work
 	waits   map[string]wait        // of groups that failed in passing
 	refused map[string]*refusedLot // by group
 	often   *budget                // by person: pressing again what was refused
@@ -92,7 +90,7 @@ type inboxWork struct {
 
 func newInboxWork(b *Bot) *inboxWork {
 	return &inboxWork{
-		Bot: b, rows: map[string]*row{}, groups: map[string]bool{}, waits: map[string]wait{},
+		Bot: b, rows: map[string]*row{}, groups: map[string]rowKind{}, waits: map[string]wait{},
 		refused: map[string]*refusedLot{}, often: newBudget(againBudget, b.Now),
 		// Slack takes a hundred users.info a minute: two thirds stay for who may decide.
 		others: rate.NewLimiter(rate.Every(2*time.Second), 10), results: make(chan result),
@@ -155,42 +153,43 @@ func (w *inboxWork) read(ctx context.Context) {
 
 const (
 	waitsLong    = 10 * time.Second // of a row: a warning
-	waitsTooLong = time.Minute      // of a row: keyturn is not ready
+	waitsTooLong = time.Minute      // of one who may decide, or a form: keyturn is not ready
 )
 
-// noteOldest finds since when the oldest row waits. Refused presses that are being counted
-// wait for nothing.
+// noteOldest finds how long rows wait. Refused presses that are being counted wait for
+// nothing, and those of people who may not decide make nobody not ready.
 func (w *inboxWork) noteOldest() {
-	var oldest time.Time
+	var longest time.Duration
+	blocks := false
 	for _, r := range w.rows {
-		if !r.held && (oldest.IsZero() || r.received.Before(oldest)) {
-			oldest = r.received
+		if r.held {
+			continue
 		}
+		waits := w.Now().Sub(r.received)
+		longest = max(longest, waits)
+		blocks = blocks || waits >= waitsTooLong && w.kindOf(r) != ofOthers
 	}
-	waits := w.Now().Sub(oldest)
-	if oldest.IsZero() || waits < waitsLong {
+	if longest < waitsLong {
 		w.find(findInbox, false, "")
 		return
 	}
-	w.find(findInbox, waits >= waitsTooLong, "what people did waits to be worked")
+	w.find(findInbox, blocks, "what people did waits to be worked")
 }
 
 // start begins to work what is due: first of those who may decide, then the oldest.
 func (w *inboxWork) start(ctx context.Context) {
 	w.recordDue(ctx)
 	for _, rows := range w.due() {
-		group, first := rows[0].group(), w.comesFirst(rows[0])
-		others := 0
-		for _, first := range w.groups {
-			if !first {
-				others++
-			}
+		group, kind := rows[0].group(), w.kindOf(rows[0])
+		atWork := map[rowKind]int{}
+		for _, kind := range w.groups {
+			atWork[kind]++
 		}
-		if len(w.groups) >= maxAtWork || !first && others >= maxOthers {
+		if atWork[kind] >= maxOf[kind] {
 			continue
 		}
 		lot, tries := w.refused[group], w.waits[group].tries
-		if (lot != nil || tries > 0) && !first && !w.others.AllowN(w.Now(), 1) {
+		if (lot != nil || tries > 0) && kind == ofOthers && !w.others.AllowN(w.Now(), 1) {
 			continue
 		}
 		w.begin(ctx, group, rows, lot != nil)
@@ -217,21 +216,34 @@ func (w *inboxWork) due() [][]*row {
 	}
 	slices.SortFunc(out, func(a, b []*row) int {
 		x, y := a[0], b[0]
-		if first := w.comesFirst(x); first != w.comesFirst(y) {
-			if first {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(x.received.Compare(y.received), cmp.Compare(x.id, y.id))
+		return cmp.Or(cmp.Compare(w.kindOf(x), w.kindOf(y)),
+			x.received.Compare(y.received), cmp.Compare(x.id, y.id))
 	})
 	return out
 }
 
-// comesFirst reports whether a row is of somebody who may decide, as far as is known
-// without asking. It decides who is asked about first, and never who counts.
-func (w *inboxWork) comesFirst(r *row) bool {
-	return r.act.Verb == "" || w.people.mayDecide(r.act.Who.User, w.Policy)
+// rowKind is whose turn a row has. Each kind has places of its own, so that none holds up
+// another.
+type rowKind int
+
+const (
+	ofDeciders rowKind = iota // presses of people who may decide, as far as is known
+	ofAskers                  // submitted forms, which wait for Auth0
+	ofOthers
+)
+
+// maxOf is how many presses of a kind are worked at once.
+var maxOf = map[rowKind]int{ofDeciders: 16, ofAskers: 8, ofOthers: 8}
+
+// kindOf decides who is asked about first, and never who counts.
+func (w *inboxWork) kindOf(r *row) rowKind {
+	switch {
+	case r.act.Verb == "":
+		return ofAskers
+	case w.people.mayDecide(r.act.Who.User, w.Policy):
+		return ofDeciders
+	}
+	return ofOthers
 }
 
 // begin works the rows of one group. again says that the same was refused a moment ago.
@@ -247,7 +259,7 @@ func (w *inboxWork) begin(ctx context.Context, group string, rows []*row, again 
 			!newest.worked && !w.often.take(newest.act.Who.User)
 		newest.often = often
 	}
-	w.groups[group] = w.comesFirst(rows[0])
+	w.groups[group] = w.kindOf(rows[0])
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
 		defer cancel()

@@ -60,7 +60,9 @@ func (w *inboxWork) press(ctx context.Context, rows []*row, again, often bool) r
 	for _, r := range rows {
 		w.adopt(ctx, r.act, false) // before the move: its line belongs in this card's thread
 	}
-	now, same, err := w.decide(ctx, newest.act, &p, often)
+	act := newest.act
+	act.Who.often, act.Who.again = often, again
+	now, same, err := w.decide(ctx, act, &p)
 	if !w.Now().Before(newest.until()) {
 		err = givenUp(err)
 	}
@@ -94,11 +96,10 @@ func (w *inboxWork) press(ctx context.Context, rows []*row, again, often bool) r
 // decide establishes who pressed and where, in 3 s at most, and makes their move. Where
 // they pressed is asked only about somebody who may decide.
 func (w *inboxWork) decide(
-	ctx context.Context, act received, p *approval.Press, often bool,
+	ctx context.Context, act received, p *approval.Press,
 ) (now approval.Request, same bool, err error) {
 	judging, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	act.Who.often = often
 	rights, err := w.rightsFor(judging, act)
 	if err != nil {
 		return now, false, err

@@ -101,6 +101,9 @@ type presser struct {
 
 	// often says that they pressed so often of late that no user group is read for them.
 	often bool
+	// again says that this may be answered by what they were a moment ago: the same was refused
+	// before, or it is only about reading.
+	again bool
 }
 
 func (c command) presser() presser {

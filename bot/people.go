@@ -79,7 +79,7 @@ func (pp *people) judge(
 		person.Stranger = true
 		return person, nil
 	}
-	if known, ok := pp.fact(p.User); ok {
+	if known, ok := pp.fact(p.User); ok && p.again {
 		return known, nil
 	}
 	person, err := pp.who(ctx, p.User)
@@ -122,9 +122,9 @@ func (pp *people) who(ctx context.Context, id string) (approval.Person, error) {
 		}
 	}
 	person.Name = string(u.Name)
-	person.Deactivated = bool(u.Deleted)
-	person.Bot = bool(u.Bot || u.AppUser || u.Workflow || u.Connector)
-	person.Guest = bool(u.Guest || u.UltraGuest)
+	person.Deactivated = is(u.Deleted)
+	person.Bot = is(u.Bot) || bool(u.AppUser || u.Workflow || u.Connector)
+	person.Guest = is(u.Guest) || is(u.UltraGuest)
 	person.Stranger = bool(u.Stranger) || !pp.member(u, grid)
 	if approval.FullMember(person) == nil {
 		pp.isGood(id, person)
@@ -147,7 +147,7 @@ func (pp *people) unread(err error, unknown approval.Why, codes ...string) error
 	case passes(err):
 		return &later{until: pp.now().Add(retryAfter(err)), err: err}
 	case errors.As(err, &odd):
-		return unestablished(err)
+		return &notEstablished{&approval.Refusal{Why: approval.SlackRefuses, Code: "odd answer"}, err}
 	case slices.Contains(codes, code):
 		return &notEstablished{&approval.Refusal{Why: unknown, Code: code}, err}
 	case errors.As(err, &missing):

@@ -196,8 +196,8 @@ func retryAfter(err error) time.Duration {
 	return time.Second
 }
 
-// truth is a yes or no that decides. A field that is absent is a no, as Slack documents;
-// any other shape, null among them, is an error: it is not established.
+// truth is a yes or no that decides. A field that is absent is a no where it is no pointer, as
+// Slack documents; any other shape is an error: it is not established.
 type truth bool
 
 func (f *truth) UnmarshalJSON(b []byte) error {
@@ -228,13 +228,13 @@ type account struct {
 	ID         string          `json:"id"`
 	Team       string          `json:"team_id"`
 	Name       label           `json:"name"`
-	Deleted    truth           `json:"deleted"`
-	Bot        truth           `json:"is_bot"`
+	Deleted    *truth          `json:"deleted"`
+	Bot        *truth          `json:"is_bot"`
 	AppUser    truth           `json:"is_app_user"`
 	Workflow   truth           `json:"is_workflow_bot"`
 	Connector  truth           `json:"is_connector_bot"`
-	Guest      truth           `json:"is_restricted"`
-	UltraGuest truth           `json:"is_ultra_restricted"`
+	Guest      *truth          `json:"is_restricted"`
+	UltraGuest *truth          `json:"is_ultra_restricted"`
 	Stranger   truth           `json:"is_stranger"`
 	Grid       json.RawMessage `json:"enterprise_user"` // decides in an Enterprise Grid alone
 }
@@ -258,8 +258,21 @@ func (s *reader) describe(ctx context.Context, id string) (account, error) {
 		User account `json:"user"`
 	}
 	err := s.read(ctx, "users.info", url.Values{"user": {id}}, &answer)
+	if err == nil && !answer.User.isWhole() {
+		err = &oddAnswer{errors.New("users.info: the answer does not say whether somebody is a guest")}
+	}
 	return answer.User, err
 }
+
+// isWhole reports whether what decides about a member is there. Slack leaves the fields of
+// guests out for whoever is deactivated.
+func (a account) isWhole() bool {
+	return a.Deleted != nil && (bool(*a.Deleted) ||
+		a.Bot != nil && (bool(*a.Bot) || a.Guest != nil && a.UltraGuest != nil))
+}
+
+// is reports whether a field is there and says yes.
+func is(f *truth) bool { return f != nil && bool(*f) }
 
 // members lists the ids of the people in a user group.
 func (s *reader) members(ctx context.Context, group string) ([]string, error) {

@@ -189,10 +189,22 @@ func TestWhoeverMayNeitherAskNorApproveReadsNothing(t *testing.T) {
 
 func TestWhatDecidesHasOneShape(t *testing.T) {
 	for text, want := range map[string]bool{`{}`: true, `{"deleted":false}`: true, `{"deleted":true}`: true,
-		`{"deleted":null}`: false, `{"deleted":0}`: false, `{"deleted":"false"}`: false, `{"id":7}`: false, `{"name":{}}`: true, `{"enterprise_user":[]}`: true} {
+		`{"deleted":null}`: true, `{"deleted":0}`: false, `{"deleted":"false"}`: false, `{"id":7}`: false, `{"name":{}}`: true, `{"enterprise_user":[]}`: true} {
 		var a account
 		if err := json.Unmarshal([]byte(text), &a); (err == nil) != want {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for text, want := range map[string]bool{
+		`{}`: false, `{"deleted":null}`: false, `{"deleted":true}`: true, `{"deleted":false}`: false,
+		`{"deleted":false,"is_bot":true}`:                                                    true,
+		`{"deleted":false,"is_bot":false,"is_restricted":false}`:                             false,
+		`{"deleted":false,"is_bot":false,"is_restricted":true,"is_ultra_restricted":null}`:   false,
+		`{"deleted":false,"is_bot":false,"is_restricted":false,"is_ultra_restricted":false}`: true,
+	} {
+		var a account
+		if err := json.Unmarshal([]byte(text), &a); err != nil || a.isWhole() != want {
+			t.Errorf("%s says what decides: %v, %v", text, a.isWhole(), err)
 		}
 	}
 }

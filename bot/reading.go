@@ -19,6 +19,7 @@ const readFor = time.Minute
 
 // mayRead returns nil if who may read. An error is an *approval.Refusal, or *later.
 func (b *Bot) mayRead(ctx context.Context, who presser, received time.Time) error {
+	who.again = true
 	person, ok := b.people.goodLately(who, readFor)
 	if !ok {
 		var err error

@@ -65,7 +65,7 @@ func (b *Bot) lookAtScopes() {
 		case "channels:read", "groups:read":
 			return lacks("channels:read") && lacks("groups:read")
 		case "usergroups:read":
-			return len(b.configuredGroups()) > 0
+			return false // who is left without groups is looked at with the approvers
 		}
 		return true
 	})

@@ -27,8 +27,7 @@ func (c *cast) of(ctx context.Context, id string) (approval.Candidate, bool) {
 		return known, true
 	}
 	if len(c.asked) >= maxApprovers {
-		c.unsure = true
-		return approval.Candidate{}, false
+		return approval.Candidate{}, false // of so many, others could
 	}
 	call, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
@@ -93,7 +92,7 @@ func has(all []approval.Candidate, who approval.Candidate) bool {
 }
 
 // lookAtApprovers looks whether, for every tenant, somebody could approve what another
-// asks. Where that is true of nobody's request keyturn is not ready: an incident needs it.
+// asks. keyturn is not ready where no request at all could be approved: an incident needs it.
 // A single approver is a warning where others may ask, since what they ask can be approved.
 func (b *Bot) lookAtApprovers(ctx context.Context) bool {
 	c := &cast{people: b.people, asked: map[string]approval.Candidate{}}

@@ -47,7 +47,8 @@ func TestReadyMeansIt(t *testing.T) {
 		{"nothing", func(*house) {}, "", ""},
 		{"no chat:write", lacking("chat:write"), "scopes: the bot token lacks chat:write", ""},
 		{"no users:read", lacking("users:read"), "scopes: the bot token lacks users:read", ""},
-		{"no usergroups:read", lacking("usergroups:read"), "scopes: the bot token lacks usergroups:read", "groups: these user groups cannot be read: SONCALL (missing_scope: usergroups:read)"},
+		{"no usergroups:read", lacking("usergroups:read"), "", "scopes: the bot token lacks usergroups:read"},
+		{"groups that cannot be read for it", lacking("usergroups:read"), "", "groups: these user groups cannot be read: SONCALL (missing_scope: usergroups:read)"},
 		{"no groups:read", lacking("groups:read"), "", "scopes: the bot token lacks groups:read"},
 		{"more scopes", func(h *house) { h.slack.SetScopes(append(all, "admin")...) }, "", "scopes_not_needed: the bot token has scopes that keyturn does not need: admin"},
 		{"a group that is disabled", func(h *house) {

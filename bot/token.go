@@ -49,13 +49,15 @@ func (b *Bot) logIn(token string) {
 type tokenState struct {
 	doubted chan struct{} // has one where the token is to be looked at now
 
-	mu  sync.Mutex
-	bad string // Slack's code, from the first sign on; "": good
+	mu    sync.Mutex
+	bad   string // Slack's code, from the first sign on; "": good
+	known bool   // auth.test says so, too
 }
 
 // suspect is to be told of every error of Slack's Web API under the bot token. It does
 // nothing but where the code is that of a token that is good no more: then keyturn is not
-// ready, and acknowledges nothing, until auth.test says otherwise.
+// ready until auth.test says otherwise. Presses are acknowledged until auth.test confirms it:
+// one odd answer of one method must not make keyturn deaf.
 func (b *Bot) suspect(err error) {
 	if code := said(err); isTokenCode(code) {
 		b.setToken(code)
@@ -69,7 +71,7 @@ func (b *Bot) suspect(err error) {
 // setToken keeps what Slack says of the token; "": it is good.
 func (b *Bot) setToken(code string) {
 	b.token.mu.Lock()
-	b.token.bad = code
+	b.token.bad, b.token.known = code, b.token.known && code != ""
 	b.token.mu.Unlock()
 	if code == "" {
 		b.find(findToken, false, "")
@@ -79,12 +81,19 @@ func (b *Bot) setToken(code string) {
 		"KEYTURN_SLACK_BOT_TOKEN")
 }
 
+// confirmed keeps that auth.test itself does not take the token.
+func (b *Bot) confirmed(code string) {
+	b.token.mu.Lock()
+	defer b.token.mu.Unlock()
+	b.token.known = b.token.bad == code
+}
+
 // deaf returns why nothing may be acknowledged: nobody could be judged or told. Slack then
 // shows its warning to whoever presses.
 func (b *Bot) deaf() error {
 	b.token.mu.Lock()
 	defer b.token.mu.Unlock()
-	if b.token.bad == "" {
+	if !b.token.known {
 		return nil
 	}
 	return errors.New("the bot token is not good: " + b.token.bad)
@@ -130,12 +139,14 @@ func (b *Bot) tryToken(ctx context.Context) (code string) {
 	ctx, cancel := context.WithTimeout(ctx, workTimeout)
 	defer cancel()
 	who, err := b.slack.whoAmI(ctx)
-	if code = said(err); isTokenCode(code) && b.takeNewToken(ctx) {
+	bad := socket.Permanent(said(err)) // of auth.test, whatever code it is
+	if code = said(err); bad && b.takeNewToken(ctx) {
 		return ""
 	}
 	switch {
-	case isTokenCode(code):
+	case bad:
 		b.setToken(code)
+		b.confirmed(code)
 		return code
 	case err == nil && who.Team == b.people.install.Team:
 		b.setToken("")

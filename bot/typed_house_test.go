@@ -3,6 +3,7 @@ package bot_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"keyturn/bot"
 	"keyturn/bot/slacksim"
@@ -35,6 +36,7 @@ func TestWhatPeopleTypeInSlack(t *testing.T) {
 				}
 				f.Check(t, v.Title, v.Blocks)
 				h.slack.CloseView("UDAVE")
+				time.Sleep(3 * time.Second) // one person may not open more of them
 			}
 		})
 	}

@@ -96,8 +96,11 @@ func lexemes(s string, most int) (out []lexeme) {
 // connectors stand between rotate and revoke where both are meant.
 var connectors = []string{"and", "&", "+", "then", "n", "plus", "also"}
 
-// laterWords are words after which a revocation is not meant to follow at once.
-var laterWords = []string{"later", "tomorrow", "tonight", "afterwards"}
+// laterWords are words after which a revocation is not meant, or not to follow at once.
+var laterWords = []string{
+	"later", "tomorrow", "tonight", "afterwards", "after", "once", "when", "if", "until", "unless",
+	"in", "is", "isn't", "isnt", "not", "no", "nothing", "none", "never", "next", "soon",
+}
 
 // cutVerb cuts the verb off, with the key that it is about where no one is named:
 // "Rotate & Revoke Key", as Auth0's button says, is rotate-and-revoke. Where it reports
@@ -247,8 +250,10 @@ func saysOther(action approval.Action, text string) bool {
 				len(l.text) <= 8 && distance([]rune(l.text), []rune("revoke")) <= 1
 		})
 	case approval.Revoke:
-		lx = append([]lexeme{{text: string(approval.Revoke)}}, lx...)
-		return connected(text, lx, string(approval.Rotate)) > 0
+		return slices.ContainsFunc(lx, func(l lexeme) bool {
+			return strings.HasPrefix(l.text, "rotat") ||
+				len(l.text) <= 8 && distance([]rune(l.text), []rune("rotate")) <= 1
+		})
 	}
 	return false
 }

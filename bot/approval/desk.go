@@ -278,7 +278,8 @@ func (d *Desk) Refuse(ctx context.Context, p Press, why Why, times int) error {
 	return nil
 }
 
-func (d *Desk) isStale(p Press) bool { return d.now().Sub(p.Received) > StaleAfter }
+// isStale reports whether a press lay too long, by a clock that may have been set meanwhile.
+func (d *Desk) isStale(p Press) bool { return d.now().Sub(p.Received).Abs() > StaleAfter }
 
 func (d *Desk) move(r Request, p Press) Move {
 	m := Move{ID: r.ID, From: []State{Pending}}
