@@ -112,9 +112,13 @@ func (b *Bot) hear(ctx context.Context, e socket.Envelope) (any, error) {
 // had, and nothing that was approved waits for its end any more.
 func (b *Bot) watchToken(ctx context.Context) error {
 	for {
+		pause := tokenEvery
+		if b.deaf() != nil {
+			pause = confirmAfter // auth.test could not be asked
+		}
 		select {
 		case <-b.token.doubted:
-		case <-time.After(tokenEvery):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return nil
 		}
@@ -127,7 +131,10 @@ func (b *Bot) watchToken(ctx context.Context) error {
 		}
 		b.Log.Error().Str("code", code).Msg("Slack does not take the bot token; keyturn ends " +
 			"once what is approved has its end")
-		if b.waitForEnds(ctx, func() bool { return b.tryToken(ctx) == "" }) && ctx.Err() == nil {
+		if b.waitForEnds(ctx, func() bool {
+			b.tryToken(ctx)
+			return b.deaf() == nil
+		}) && ctx.Err() == nil {
 			return fmt.Errorf("the bot token: Slack says %s; check KEYTURN_SLACK_BOT_TOKEN", code)
 		}
 	}
@@ -153,9 +160,7 @@ func (b *Bot) tryToken(ctx context.Context) (code string) {
 	case err != nil:
 		b.Log.Warn().Err(err).Msg("the bot token cannot be looked at")
 	}
-	b.token.mu.Lock()
-	defer b.token.mu.Unlock()
-	return b.token.bad // as it was, where Slack could not be asked
+	return "" // the token stays what it was, where Slack could not be asked
 }
 
 // takeNewToken reads the token's file again, and uses what is there if it is another token
