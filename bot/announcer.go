@@ -185,7 +185,12 @@ func (b *Bot) show(ctx context.Context, channel string) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	tried := 0
 	for _, id := range ids {
+		if b.announcer.rests(id, b.Now()) {
+			continue
+		}
+		tried++
 		// One card must not hold up the others.
 		err = errors.Join(err, b.drawOne(ctx, channel, id))
 	}
@@ -196,7 +201,7 @@ func (b *Bot) show(ctx context.Context, channel string) (more bool, err error) {
 	next, passed, nextErr := b.nextPost(ctx, channel)
 	if err = errors.Join(err, nextErr); next == nil {
 		b.pace.giveBack(channel)
-		return passed || len(ids) > 0, err
+		return passed || tried > 0, err
 	}
 	return true, errors.Join(err, b.finish(ctx, next))
 }
@@ -217,9 +222,6 @@ func (b *Bot) finish(ctx context.Context, one func(context.Context) error) error
 // drawOne draws the card of one request. Drawing that panics is an alarm, and is tried again
 // seldom: it would panic each time.
 func (b *Bot) drawOne(ctx context.Context, channel string, id approval.ID) error {
-	if b.announcer.rests(id, b.Now()) {
-		return nil
-	}
 	err := b.finish(ctx, func(ctx context.Context) error { return b.draw(ctx, channel, id) })
 	switch {
 	case err == nil:
