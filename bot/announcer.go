@@ -219,14 +219,14 @@ func (b *Bot) finish(ctx context.Context, one func(context.Context) error) error
 	return err
 }
 
-// drawOne draws the card of one request. Drawing that panics is an alarm, and is tried again
-// seldom: it would panic each time.
+// drawOne draws the card of one request. A card that panics, or that Slack takes in no shape,
+// is an alarm, and is tried again seldom: it would fail each time.
 func (b *Bot) drawOne(ctx context.Context, channel string, id approval.ID) error {
 	err := b.finish(ctx, func(ctx context.Context) error { return b.draw(ctx, channel, id) })
 	switch {
 	case err == nil:
 		return nil
-	case !isPanic(err):
+	case !isPanic(err) && concernOf(err) != aboutMessage:
 		return fmt.Errorf("the card of %s: %w", id, err)
 	}
 	b.announcer.rest(id, b.Now().Add(lostFor))
@@ -285,6 +285,11 @@ func (b *Bot) draw(ctx context.Context, channel string, id approval.ID) error {
 			err = b.Posts.DropCard(ctx, id, ts) // where it was the last, the next turn posts one
 		case err == nil:
 			err = b.Posts.SetCard(ctx, id, ts, r.Revision)
+		case concernOf(err) == aboutOther: // this message alone; others show the same
+			b.Log.Warn().Str("request_id", string(id)).Str("ts", ts).Err(err).
+				Msg("a card cannot be drawn anew")
+			b.announcer.rest(id, b.Now().Add(parkedFor*b.Pace))
+			continue
 		case said(err) == "":
 			b.lose(id)
 		}

@@ -209,6 +209,11 @@ func (b *Bot) addLine(ctx context.Context, r approval.Request, e audit.Entry) er
 	if err != nil {
 		return err
 	}
+	if len(cards) == 0 && b.announcer.rests(r.ID, b.Now()) {
+		b.Log.Warn().Str("request_id", string(r.ID)).Int64("entry", e.Seq).
+			Msg("a line is left out: its card cannot be posted")
+		return nil
+	}
 	if len(cards) == 0 {
 		return errors.New("there is no card to thread it to yet")
 	}
@@ -308,7 +313,7 @@ func (b *Bot) postRefused(ctx context.Context, e audit.Entry) error {
 	if ts != "" {
 		err = b.update(ctx, b.AuditChannel, ts, text, blocks)
 	}
-	if ts == "" || concernOf(err) == aboutGone {
+	if about := concernOf(err); ts == "" || about == aboutGone || about == aboutOther {
 		ts, err = b.post(ctx, b.AuditChannel, text, blocks)
 	}
 	if err != nil {
