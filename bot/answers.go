@@ -24,7 +24,7 @@ import (
 
 const (
 	answerWithin = 10 * time.Second // for each way but the last
-	answerAtLast = 2 * time.Minute  // for the last way
+	answerAtLast = 3 * time.Minute  // for the last way; Slack holds a method for two at most
 	answerAtStop = 2 * time.Second  // for all that is left when keyturn stops
 	answerEvery  = time.Second      // between two answers to one person
 	sameAgain    = 5 * time.Second  // before the same words are said to somebody again
@@ -56,16 +56,37 @@ type lastSaid struct {
 	at    time.Time
 }
 
-// say queues an answer, and returns at once. One that waits already, of the same words, is
-// left out: whoever presses ten times is told once. A direct way of its own is not the same.
+// say says an answer beside its caller. A direct way waits for nothing else that is said; what
+// it does not take goes the other ways.
 func (b *Bot) say(ctx context.Context, a *answer) {
+	if a.direct == nil {
+		b.queue(ctx, a)
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	b.working.Go(func() {
+		direct, cancel := b.untilStop(ctx)
+		defer cancel()
+		err := panics.Caught(func() error { return b.within(direct, answerWithin, a.direct) })
+		if err != nil {
+			b.reportPanic(err)
+			b.Log.Info().Str("envelope_id", a.envelope).Str("actor", a.person).Err(err).
+				Msg("an answer goes another way")
+			b.queue(ctx, a)
+		}
+	})
+}
+
+// queue queues an answer for the ways that all have. One that waits already, of the same
+// words for the same channel, is left out: whoever presses ten times is told once.
+func (b *Bot) queue(ctx context.Context, a *answer) {
 	b.answers.mu.Lock()
 	defer b.answers.mu.Unlock()
 	queue, busy := b.answers.queue[a.person]
 	same := func(other *answer) bool {
-		return other.direct == nil && other.channel == a.channel && other.words() == a.words()
+		return other.channel == a.channel && other.words() == a.words()
 	}
-	if a.direct == nil && slices.ContainsFunc(queue, same) {
+	if slices.ContainsFunc(queue, same) {
 		return
 	}
 	if len(queue) == maxAnswers {
@@ -114,7 +135,7 @@ func (b *Bot) sayAll(ctx context.Context, person string) {
 }
 
 // nextAnswer takes the next answer for a person, and says how long it waits; nil: there is
-// none. What goes a way of its own waits for nothing.
+// none.
 func (b *Bot) nextAnswer(person string) (next *answer, pause time.Duration) {
 	b.answers.mu.Lock()
 	defer b.answers.mu.Unlock()
@@ -124,9 +145,6 @@ func (b *Bot) nextAnswer(person string) (next *answer, pause time.Duration) {
 		return nil, 0
 	}
 	next, b.answers.queue[person] = queue[0], queue[1:]
-	if next.direct != nil {
-		return next, 0
-	}
 	last := b.answers.last[person]
 	every := answerEvery
 	if last.words == next.words() {
@@ -145,20 +163,18 @@ func (all *answers) note(a *answer, now time.Time) {
 	all.last[a.person] = lastSaid{a.words(), now}
 }
 
-// deliver tries each way in turn. Its error holds nothing secret: the one of a response
-// URL would name it, and whoever has that can speak as keyturn for half an hour.
+// within tries a way again while Slack is in trouble, for d at most.
+func (b *Bot) within(ctx context.Context, d time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return b.insist(ctx, time.Second, func() error { return do(ctx) })
+}
+
+// deliver shows an answer in the channel, or else in the person's conversation.
 func (b *Bot) deliver(ctx context.Context, a *answer) error {
-	within := func(d time.Duration, do func(context.Context) error) error {
-		ctx, cancel := context.WithTimeout(ctx, d)
-		defer cancel()
-		return b.insist(ctx, time.Second, func() error { return do(ctx) })
-	}
-	if a.direct != nil && within(answerWithin, a.direct) == nil {
-		return nil
-	}
 	text := fallback(a.blocks)
 	if a.channel != "" && !strings.HasPrefix(a.channel, "D") {
-		err := within(answerWithin, func(ctx context.Context) error {
+		err := b.within(ctx, answerWithin, func(ctx context.Context) error {
 			return b.call(ctx, methodEphemeral, func() error {
 				content := b.content(text, a.blocks)
 				_, err := b.client().PostEphemeralContext(ctx, a.channel, a.person, content...)
@@ -169,7 +185,7 @@ func (b *Bot) deliver(ctx context.Context, a *answer) error {
 			return nil
 		}
 	}
-	err := within(answerAtLast, func(ctx context.Context) error {
+	err := b.within(ctx, answerAtLast, func(ctx context.Context) error {
 		if !b.pace.turn(ctx, a.person, restRank, nil) {
 			return ctx.Err()
 		}

@@ -244,7 +244,7 @@ func TestAskingAndCancellingHoldsUpNobody(t *testing.T) {
 // TestAStopEndsWhatOnlyLooks: it waits for no tenant that does not answer.
 func TestAStopEndsWhatOnlyLooks(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
-		h.tenant.Fault(auth0sim.Fault{Delay: time.Hour})
+		h.tenant.Fault(auth0sim.Fault{Op: "list", Delay: time.Hour})
 		for i := range 300 {
 			go h.slack.Slash([]string{"UALICE", "UBOB", "UDAVE"}[i%3], room, "/signing-keys list")
 		}

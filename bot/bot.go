@@ -111,6 +111,7 @@ type Bot struct {
 	announcer *announcer
 	answers   answers
 	commands  *budget // by person
+	reads     *budget
 	forms     *budget
 	asks      *budget
 	shares    *budget
@@ -151,6 +152,7 @@ func New(cfg Config) *Bot {
 		answers:   answers{queue: map[string][]*answer{}, last: map[string]lastSaid{}},
 		commands:  newBudget(commandBudget, cfg.Now), asks: newBudget(askBudget, cfg.Now),
 		forms:  newBudget(formBudget, cfg.Now),
+		reads:  newBudget(readBudget, cfg.Now),
 		shares: newBudget(shareBudget, cfg.Now), arrived: make(chan struct{}, 1),
 		reading: make(chan struct{}, maxReading), stopping: make(chan struct{}),
 		troubled: errors.New("not connected yet"), judged: make(chan struct{}),

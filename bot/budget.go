@@ -13,6 +13,7 @@ import (
 // The budgets of one person.
 var (
 	commandBudget = limit{every: time.Second / 2, burst: 20}
+	readBudget    = limit{every: 6 * time.Second, burst: 5} // asking Slack whether they may read
 	formBudget    = limit{every: 3 * time.Second, burst: 10}
 	askBudget     = limit{every: 6 * time.Second, burst: 10}
 	shareBudget   = limit{every: time.Minute, burst: 1}

@@ -32,7 +32,9 @@ func (b *Bot) command(ctx context.Context, id string, c command) {
 		return
 	}
 	asked := b.Now()
-	err = b.patiently(ctx, func() error { return b.mayDo(ctx, w, c.presser(), asked) })
+	err = b.patiently(ctx, func(ctx context.Context) error {
+		return b.mayDo(ctx, w, c.presser(), asked)
+	})
 	var blocks []slack.Block
 	if err == nil {
 		blocks, err = b.look(ctx, w)
@@ -55,29 +57,16 @@ const maxReading = 16
 
 // look answers a command that only looks. It gives up when keyturn stops.
 func (b *Bot) look(ctx context.Context, w words) ([]slack.Block, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := b.untilStop(ctx)
 	defer cancel()
 	select {
 	case b.reading <- struct{}{}:
 		defer func() { <-b.reading }()
-	case <-b.stopping:
-		return nil, errStopping
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for other commands: %w", ctx.Err())
 	}
-	looked := make(chan struct{})
-	defer close(looked)
-	go func() {
-		select {
-		case <-b.stopping:
-			cancel()
-		case <-looked:
-		}
-	}()
 	return b.shown(ctx, w)
 }
-
-var errStopping = errors.New("keyturn is stopping")
 
 // shown is what a command that only looks is answered with.
 func (b *Bot) shown(ctx context.Context, w words) ([]slack.Block, error) {
@@ -151,8 +140,10 @@ func (b *Bot) share(ctx context.Context, id string, i interaction, tenant string
 			section("You shared the keys in the last minute. Wait a moment, then press again."))
 		return
 	}
+	looking, cancel := b.untilStop(ctx)
+	defer cancel()
 	pressed := b.Now()
-	err := b.patiently(ctx, func() error {
+	err := b.patiently(looking, func(ctx context.Context) error {
 		if err := b.mayRead(ctx, i.presser(), pressed); err != nil {
 			return err
 		}
@@ -162,7 +153,7 @@ func (b *Bot) share(ctx context.Context, id string, i interaction, tenant string
 		b.answer(ctx, id, who, err)
 		return
 	}
-	blocks, err := b.list(ctx, tenant, false)
+	blocks, err := b.list(looking, tenant, false)
 	if err == nil {
 		if !b.pace.turn(ctx, i.channel(), restRank, b.stopping) {
 			err = errors.New("other messages of this channel came first for too long")

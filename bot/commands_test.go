@@ -165,7 +165,7 @@ func TestNoSecretsOut(t *testing.T) {
 			h.slack.Fault(slacksim.Fault{Method: way, Delay: time.Hour}) // the error names the address
 		}
 		h.slash("UALICE", "/signing-keys list")
-		time.Sleep(3 * time.Minute)
+		time.Sleep(4 * time.Minute)
 		wantIn(t, "the log", h.log.String(), "an answer was not shown")
 		var shown []string
 		for _, c := range []string{room, trail} {

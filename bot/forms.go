@@ -30,7 +30,9 @@ func (b *Bot) openAsk(
 		b.notOpened(ctx, a, err, t.typed.text)
 		return
 	}
-	view, err := b.prepareAsk(ctx, who, channel, t)
+	looking, cancel := b.untilStop(ctx)
+	defer cancel()
+	view, err := b.prepareAsk(looking, who, channel, t)
 	var no *approval.Refusal
 	switch {
 	case errors.As(err, &no):
@@ -43,7 +45,7 @@ func (b *Bot) openAsk(
 			"Try again in a moment; the operator finds it in the log under "+code(refer(id))+".",
 			t.typed.text)
 	}
-	b.fill(ctx, a, view, t)
+	b.fill(looking, a, view, t)
 }
 
 // fill fills in a form that is open. Whoever closed it wants nothing more; where Slack does
@@ -87,7 +89,7 @@ func (b *Bot) prepareAsk(
 	none := slack.ModalViewRequest{}
 	asked := b.Now()
 	who.again = true // it is asked anew when the form is submitted
-	err := b.patiently(ctx, func() error {
+	err := b.patiently(ctx, func(ctx context.Context) error {
 		_, _, err := b.mayAsk(ctx, who, asked, t.Tenant, func(ctx context.Context) error {
 			return b.people.placeForForm(ctx, channel, b.Channels)
 		})

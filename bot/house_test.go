@@ -41,13 +41,14 @@ type house struct {
 	stop   func()
 	log    *syncBuffer
 
-	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // to Slack
-	mention bool
-	frozen  bool
-	drill   bool
-	wrap    func(bot.Inbox) bot.Inbox // nil: the store is the inbox
-	reload  func() (string, error)    // of the bot token
-	ended   func(error)               // what Run ends with; nil: it has to be nil
+	dial      func(ctx context.Context, network, addr string) (net.Conn, error) // to Slack
+	mention   bool
+	frozen    bool
+	drill     bool
+	wrap      func(bot.Inbox) bot.Inbox // nil: the store is the inbox
+	wrapTrail func(bot.Trail) bot.Trail // nil: the bot reads the store
+	reload    func() (string, error)    // of the bot token
+	ended     func(error)               // what Run ends with; nil: it has to be nil
 }
 
 // syncBuffer is a log that is read while it is written.
@@ -169,6 +170,10 @@ func (h *house) build() *approval.Carrier {
 	if h.wrap != nil {
 		inbox = h.wrap(inbox)
 	}
+	var reads bot.Trail = h.store
+	if h.wrapTrail != nil {
+		reads = h.wrapTrail(reads)
+	}
 	carrier := &approval.Carrier{
 		Store: h.store, Tenants: tenants, Writers: writers, Owner: "test", Version: "test", Now: time.Now, Timing: approval.DefaultTiming(),
 		Report: func(id approval.ID, err error) { log.Warn().Err(err).Msg("delayed") },
@@ -176,7 +181,7 @@ func (h *house) build() *approval.Carrier {
 	h.bot = bot.New(bot.Config{
 		APIURL: "http://slack.test/api/", AppToken: "xapp-1-A0KEYTURN-1-sim", BotToken: "xoxb-sim", Dial: h.dial,
 		Desk:   approval.NewDesk(h.store, h.policy, tenants, 30*time.Minute, "test", time.Now),
-		Policy: h.policy, Tenants: tenants, Names: h.names, Inbox: inbox, Trail: h.store, Posts: h.store,
+		Policy: h.policy, Tenants: tenants, Names: h.names, Inbox: inbox, Trail: reads, Posts: h.store,
 		Channels: h.places, AuditChannel: trail, Mention: h.mention, Drill: h.drill, Log: log, Now: time.Now,
 		Reload: h.reload,
 	})

@@ -128,8 +128,15 @@ func (w *inboxWork) read(ctx context.Context) {
 	if all {
 		from = time.Time{}
 	}
+	known := 0 // refused presses that are being counted leave room for others
+	for _, r := range w.rows {
+		if !r.held {
+			known++
+		}
+	}
 	err := w.Inbox.Unworked(ctx, from, func(id, payload string, received time.Time) bool {
 		if w.rows[id] == nil {
+			known++
 			r := &row{id: id, received: received}
 			r.broken = json.Unmarshal([]byte(payload), &r.act)
 			w.rows[id] = r
@@ -137,7 +144,7 @@ func (w *inboxWork) read(ctx context.Context) {
 		if received.After(w.newest) {
 			w.newest = received
 		}
-		return len(w.rows) < maxKnown
+		return known < maxKnown
 	})
 	switch {
 	case err != nil && ctx.Err() == nil:

@@ -48,8 +48,9 @@ const (
 	fitsSeveral
 	tooShort
 	inLink
-	ofRole // it names a role, and not a key
-	hidden // by characters that are not seen
+	ofRole   // it names a role, and not a key
+	hidden   // by characters that are not seen
+	excepted // the words before it say that it is not meant
 )
 
 // resolve holds what was typed against the kids of a tenant's keys.
@@ -72,6 +73,10 @@ func resolve(t typed, kids []string) meant {
 		return m
 	}
 	only := m.kids[0]
+	if isExcepted(t.text, tokens, only) {
+		m.doubt(doubt{word: only, why: excepted, near: m.kids})
+		return m
+	}
 	aboutIt := func(d doubt) bool { return slices.Equal(d.near, m.kids) }
 	m.doubts = slices.DeleteFunc(m.doubts, aboutIt)
 	if slices.ContainsFunc(m.doubts, func(d doubt) bool { return !d.plain }) {

@@ -125,7 +125,7 @@ func inputs(m meant) []slack.Block {
 	reason.Multiline, reason.MaxLength = true, approval.MaxReason
 	reason.InitialValue = beginning(m.reason, approval.MaxReason)
 	link := slack.NewPlainTextInputBlockElement(plain("https://…", 150), linkBlock)
-	link.MaxLength, link.InitialValue = 1000, m.link
+	link.MaxLength, link.InitialValue = approval.MaxLink, m.link
 	prepared := slack.NewCheckboxGroupsBlockElement(preparedBlock, slack.NewOptionBlockObject("yes",
 		plain("Verifiers already have the new key", 75),
 		plain("The applications and APIs that verify this tenant", 75)))

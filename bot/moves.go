@@ -55,7 +55,7 @@ func (w *inboxWork) move(ctx context.Context, rows []*row, again, often bool) re
 func (w *inboxWork) press(ctx context.Context, rows []*row, again, often bool) result {
 	newest := rows[len(rows)-1]
 	p := approval.Press{
-		Request: newest.act.Request, Verb: newest.act.Verb, Received: newest.received, Cause: newest.id,
+		Request: newest.act.Request, Verb: newest.act.Verb, Received: newest.received, Cause: rows[0].id,
 	}
 	for _, r := range rows {
 		w.adopt(ctx, r.act, false) // before the move: its line belongs in this card's thread

@@ -91,6 +91,8 @@ func (d doubt) words(tenant string, command slash) string {
 			", such as " + kids + "."
 	case d.why == tooShort:
 		return word + " is too short to name a key: type at least 8 characters. It may mean " + kids + "."
+	case d.why == excepted:
+		return "Your words may mean that " + kids + " is *not* the key."
 	case d.why == inLink:
 		return "A link in your words has the key " + kids + "."
 	case d.why == ofRole:

@@ -180,7 +180,7 @@ const (
 
 // errHeld is returned for a call that Slack wants not yet, and that nobody waits for so
 // long. It is passing.
-var errHeld = errors.New("Slack limits this method, for longer than this call has")
+var errHeld = errors.New("this method is limited by Slack, for longer than this call has")
 
 // call calls a method of Slack's, once it is not held. It is the one way out: each error
 // is looked at here.

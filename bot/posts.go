@@ -173,12 +173,16 @@ func (b *Bot) postsOf(ctx context.Context, channel string, e audit.Entry) (posts
 // than one thing.
 func (b *Bot) postAll(ctx context.Context, channel string, seq int64, posts []func(context.Context) error) error {
 	for i, post := range posts {
+		if i < b.announcer.partsOf(channel, seq) {
+			continue // it went out, and one after it did not
+		}
 		if i > 0 && !b.pace.turn(ctx, channel, postRank, nil) {
 			return ctx.Err()
 		}
 		if err := post(ctx); err != nil {
 			return err
 		}
+		b.announcer.setParts(channel, seq, i+1)
 	}
 	b.announcer.setPosted(channel, seq)
 	return b.Posts.SetPosted(ctx, channel, seq)

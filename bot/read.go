@@ -108,18 +108,18 @@ func (s *reader) call(ctx context.Context, method string, args url.Values, out a
 // decodeAnswer decodes an answer that says ok; one that does not is an error.
 func decodeAnswer(body []byte, out any) error {
 	var said struct {
-		OK     bool   `json:"ok"`
-		Error  string `json:"error"`
-		Needed string `json:"needed"`
+		OK     hint  `json:"ok"`
+		Error  label `json:"error"`
+		Needed label `json:"needed"`
 	}
 	if err := json.Unmarshal(body, &said); err != nil {
 		return fmt.Errorf("decoding the answer: %w", err)
 	}
-	no := slack.SlackErrorResponse{Err: said.Error}
+	no := slack.SlackErrorResponse{Err: string(said.Error)}
 	switch {
-	case said.OK:
+	case bool(said.OK):
 	case said.Error == "missing_scope":
-		return &missingScope{no, said.Needed}
+		return &missingScope{no, string(said.Needed)}
 	case said.Error == "":
 		return errors.New("the answer says neither ok nor an error")
 	default:

@@ -172,7 +172,7 @@ func TestWhoeverMayNeitherAskNorApproveReadsNothing(t *testing.T) {
 		w.AddPerson(slacksim.Person{ID: "UELSE"})
 		w.AddPerson(slacksim.Person{ID: "UASK"})
 		w.AddPerson(slacksim.Person{ID: "UNAMED"})
-		b := &Bot{people: pp, Config: Config{Names: []string{"prod", "staging"}, Policy: approval.Policy{
+		b := &Bot{people: pp, reads: newBudget(readBudget, time.Now), Config: Config{Names: []string{"prod", "staging"}, Policy: approval.Policy{
 			Approvers: []string{"SONE"}, Requesters: []string{"UASK"}, ByTenant: map[string][]string{"staging": {"UNAMED"}},
 		}}}
 		for user, want := range map[string]approval.Why{

@@ -13,15 +13,19 @@ import (
 // are names, addresses and people's words. Whoever may ask, or approve for some tenant, may
 // read; whoever is no full member reads nothing.
 
-// readFor is how old what is known of somebody may be by which they may read: that they are a
-// full member, and in a group. A no is never by what is old.
+// readFor is how old what is known of somebody may be by which they may read, once they read
+// often: that they are a full member, and in a group. A no is never by what is old.
 const readFor = time.Minute
 
 // mayRead returns nil if who may read. An error is an *approval.Refusal, or *later.
 func (b *Bot) mayRead(ctx context.Context, who presser, received time.Time) error {
 	who.again = true
-	person, ok := b.people.goodLately(who, readFor)
-	if !ok {
+	var person approval.Person
+	known := false
+	if !b.reads.take(who.User) {
+		person, known = b.people.goodLately(who, readFor)
+	}
+	if !known {
 		var err error
 		if person, err = b.people.judge(ctx, who, received); err != nil {
 			return err
@@ -81,11 +85,11 @@ const patience = 8 * time.Second
 
 // patiently asks again where Slack could not be asked just now, for a while: a command and a
 // form are not kept, and would have to be typed again. Then it is a refusal.
-func (b *Bot) patiently(ctx context.Context, ask func() error) error {
+func (b *Bot) patiently(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		err := ask()
+		err := ask(ctx)
 		var not *later
 		if !errors.As(err, &not) {
 			return err
@@ -95,4 +99,18 @@ func (b *Bot) patiently(ctx context.Context, ask func() error) error {
 			return givenUp(err)
 		}
 	}
+}
+
+// untilStop is a context that ends when keyturn is to stop: what only looks need not be
+// finished.
+func (b *Bot) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-b.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }

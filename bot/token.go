@@ -81,6 +81,13 @@ func (b *Bot) setToken(code string) {
 		"KEYTURN_SLACK_BOT_TOKEN")
 }
 
+// isDoubted reports whether something is wrong with the token, confirmed or not.
+func (b *Bot) isDoubted() bool {
+	b.token.mu.Lock()
+	defer b.token.mu.Unlock()
+	return b.token.bad != ""
+}
+
 // confirmed keeps that auth.test itself does not take the token.
 func (b *Bot) confirmed(code string) {
 	b.token.mu.Lock()
@@ -113,7 +120,7 @@ func (b *Bot) hear(ctx context.Context, e socket.Envelope) (any, error) {
 func (b *Bot) watchToken(ctx context.Context) error {
 	for {
 		pause := tokenEvery
-		if b.deaf() != nil {
+		if b.isDoubted() {
 			pause = confirmAfter // auth.test could not be asked
 		}
 		select {
@@ -133,7 +140,7 @@ func (b *Bot) watchToken(ctx context.Context) error {
 			"once what is approved has its end")
 		if b.waitForEnds(ctx, func() bool {
 			b.tryToken(ctx)
-			return b.deaf() == nil
+			return !b.isDoubted()
 		}) && ctx.Err() == nil {
 			return fmt.Errorf("the bot token: Slack says %s; check KEYTURN_SLACK_BOT_TOKEN", code)
 		}

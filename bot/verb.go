@@ -96,12 +96,6 @@ func lexemes(s string, most int) (out []lexeme) {
 // connectors stand between rotate and revoke where both are meant.
 var connectors = []string{"and", "&", "+", "then", "n", "plus", "also"}
 
-// laterWords are words after which a revocation is not meant, or not to follow at once.
-var laterWords = []string{
-	"later", "tomorrow", "tonight", "afterwards", "after", "once", "when", "if", "until", "unless",
-	"in", "is", "isn't", "isnt", "not", "no", "nothing", "none", "never", "next", "soon",
-}
-
 // cutVerb cuts the verb off, with the key that it is about where no one is named:
 // "Rotate & Revoke Key", as Auth0's button says, is rotate-and-revoke. Where it reports
 // false, text begins with no verb and comes back whole.
@@ -143,7 +137,7 @@ func connected(text string, lx []lexeme, other string) int {
 	if i >= len(lx) || lx[i].text != other {
 		return 0
 	}
-	if i+1 < len(lx) && slices.Contains(laterWords, lx[i+1].text) {
+	if putsOff(lx[i+1:]) {
 		return 0
 	}
 	for j := range i {

@@ -149,8 +149,11 @@ var otherWords = map[string]string{
 	"invalidate": "revoke",
 	"roll":       "rotate", "renew": "rotate", "replace": "rotate",
 	"approve": "requests", "deny": "requests", "cancel": "requests", "open": "requests",
-	"pending": "requests",
-	"cert":    "certificate", "certs": "certificate", "pem": "certificate",
+	"pending":           "requests",
+	"revoke-and-rotate": "rotate-and-revoke", "revokeandrotate": "rotate-and-revoke",
+	"revoke_and_rotate": "rotate-and-revoke", "revoke-rotate": "rotate-and-revoke",
+	"revoke_rotate": "rotate-and-revoke",
+	"cert":          "certificate", "certs": "certificate", "pem": "certificate",
 	"log": "audit", "logs": "audit", "history": "audit", "trail": "audit",
 }
 

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"keyturn/bot/audit"
@@ -20,6 +22,8 @@ const (
 	// MaxReason is how many characters of reason are taken: as many as Slack lets
 	// a modal's input hold.
 	MaxReason = 3000
+	// MaxLink is how long a link may be, in UTF-16 units; Slack counts an input so.
+	MaxLink = 1000
 	// StaleAfter is how long an approval, or a word on what is in doubt, may lie between
 	// its press and the work on it. What a person agreed to is the moment they saw; deny
 	// and cancel harm nobody and always count.
@@ -142,7 +146,7 @@ func (d *Desk) MayAsk(tenant string, person Person, approvers []Candidate) *Refu
 // CheckWords returns nil if reason and link can be taken as they were typed.
 func CheckWords(reason, link string) *Refusal {
 	reason, link = strings.TrimSpace(reason), strings.TrimSpace(link)
-	if reason == "" {
+	if !strings.ContainsFunc(reason, isSeen) {
 		return &Refusal{Why: NoReason}
 	}
 	if n := utf8.RuneCountInString(reason); n > MaxReason {
@@ -153,10 +157,17 @@ func CheckWords(reason, link string) *Refusal {
 	}
 	u, err := url.Parse(link)
 	// A name before an @, or a host in letters that look like others, hide where it leads.
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || !isPlainHost(u.Host) || utf8.RuneCountInString(link) > 1000 {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || !isPlainHost(u.Host) || len(utf16.Encode([]rune(link))) > MaxLink {
 		return &Refusal{Why: BadLink}
 	}
 	return nil
+}
+
+// isSeen reports whether a character leaves a mark: not so spaces, characters that only
+// change how others are shown, and letters that are blank.
+func isSeen(r rune) bool {
+	blank := strings.ContainsRune("\u2800\u3164\u115f\u1160\uffa0", r)
+	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Mn, r) && !blank
 }
 
 func isPlainHost(host string) bool {
