@@ -23,7 +23,7 @@ func newPipeListener() *pipeListener {
 func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
-	case l.conns <- newBuffered(server):
+	case l.conns <- server:
 		return client, nil
 	case <-l.closed:
 		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: net.ErrClosed}
@@ -35,7 +35,7 @@ func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
 func (l *pipeListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
-		return c, nil
+		return newBuffered(c), nil
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
