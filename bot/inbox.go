@@ -45,7 +45,6 @@ type row struct {
 	tries  int  // that failed, of its group
 	worked bool // only the mark is missing
 	held   bool // refused like others before it, and counted with them
-	atWork bool
 }
 
 // group names what is one press, made again and again: it is judged once for all.
@@ -186,26 +185,33 @@ func (w *inboxWork) noteOldest() {
 // start begins to work what is due: first of those who may decide, then the oldest.
 func (w *inboxWork) start(ctx context.Context) {
 	w.recordDue(ctx)
-	for _, rows := range w.due() {
-		group, kind := rows[0].group(), w.kindOf(rows[0])
-		atWork := map[rowKind]int{}
-		for _, kind := range w.groups {
-			atWork[kind]++
-		}
-		if atWork[kind] >= maxOf[kind] {
+	atWork := map[rowKind]int{}
+	for _, kind := range w.groups {
+		atWork[kind]++
+	}
+	for _, t := range w.due() {
+		if atWork[t.kind] >= maxOf[t.kind] {
 			continue
 		}
-		lot, tries := w.refused[group], w.waits[group].tries
-		if (lot != nil || tries > 0) && kind == ofOthers && !w.others.AllowN(w.Now(), 1) {
+		lot, tries := w.refused[t.group], w.waits[t.group].tries
+		if (lot != nil || tries > 0) && t.kind == ofOthers && !w.others.AllowN(w.Now(), 1) {
 			continue
 		}
-		w.begin(ctx, group, rows, lot != nil)
+		atWork[t.kind]++
+		w.begin(ctx, t, lot != nil)
 	}
 }
 
-// due returns the rows that may be worked now, by group, in the order of their turn.
-func (w *inboxWork) due() [][]*row {
-	now, byGroup := w.Now(), map[string][]*row{}
+// turn is a group whose rows may be worked now.
+type turn struct {
+	group string
+	kind  rowKind
+	rows  []*row // the oldest first
+}
+
+// due returns what may be worked now, in the order of its turn.
+func (w *inboxWork) due() []*turn {
+	now, byGroup := w.Now(), map[string]*turn{}
 	for _, r := range w.rows {
 		group := r.group()
 		_, atWork := w.groups[group]
@@ -214,16 +220,19 @@ func (w *inboxWork) due() [][]*row {
 		if atWork || r.held || spaced || w.waits[group].until.After(now) {
 			continue
 		}
-		byGroup[group] = append(byGroup[group], r)
+		if byGroup[group] == nil {
+			byGroup[group] = &turn{group: group, kind: w.kindOf(r)}
+		}
+		byGroup[group].rows = append(byGroup[group].rows, r)
 	}
-	var out [][]*row
-	for _, rows := range byGroup {
-		slices.SortFunc(rows, func(a, b *row) int { return a.received.Compare(b.received) })
-		out = append(out, rows)
+	var out []*turn
+	for _, t := range byGroup {
+		slices.SortFunc(t.rows, func(a, b *row) int { return a.received.Compare(b.received) })
+		out = append(out, t)
 	}
-	slices.SortFunc(out, func(a, b []*row) int {
-		x, y := a[0], b[0]
-		return cmp.Or(cmp.Compare(w.kindOf(x), w.kindOf(y)),
+	slices.SortFunc(out, func(a, b *turn) int {
+		x, y := a.rows[0], b.rows[0]
+		return cmp.Or(cmp.Compare(a.kind, b.kind),
 			x.received.Compare(y.received), cmp.Compare(x.id, y.id))
 	})
 	return out
@@ -247,18 +256,19 @@ func (w *inboxWork) kindOf(r *row) rowKind {
 	switch {
 	case r.act.Verb == "":
 		return ofAskers
-	case w.people.mayDecide(r.act.Who.User, w.Policy):
+	case w.people.mayDecide(r.act.Who.User, w.configured()):
 		return ofDeciders
 	}
 	return ofOthers
 }
 
 // begin works the rows of one group. again says that the same was refused a moment ago.
-func (w *inboxWork) begin(ctx context.Context, group string, rows []*row, again bool) {
+func (w *inboxWork) begin(ctx context.Context, t *turn, again bool) {
+	rows := t.rows
 	verb, newest := rows[0].act.Verb, rows[len(rows)-1]
 	kept := slices.ContainsFunc(rows, func(r *row) bool { return r.kept })
 	for _, r := range rows {
-		r.atWork, r.kept, r.tries = true, kept, w.waits[group].tries
+		r.kept, r.tries = kept, w.waits[t.group].tries
 	}
 	often := newest.often
 	if newest.tries == 0 { // what we try again is nobody's click
@@ -266,7 +276,7 @@ func (w *inboxWork) begin(ctx context.Context, group string, rows []*row, again 
 			!newest.worked && !w.often.take(newest.act.Who.User)
 		newest.often = often
 	}
-	w.groups[group] = w.kindOf(rows[0])
+	w.groups[t.group] = t.kind
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
 		defer cancel()
@@ -296,7 +306,6 @@ func (w *inboxWork) settle(got result) {
 		w.waits[group] = failed
 	}
 	for _, r := range got.rows {
-		r.atWork = false
 		switch {
 		case got.held != nil:
 			r.held = true
@@ -325,7 +334,7 @@ func (w *inboxWork) pause() time.Duration {
 				sooner(lot.last.Add(spacing))
 			}
 		}
-		if until := w.waits[r.group()].until; !r.atWork && !r.held && until.After(w.Now()) {
+		if until := w.waits[r.group()].until; !r.held && until.After(w.Now()) {
 			sooner(until)
 		}
 	}

@@ -227,14 +227,10 @@ func givenUp(err error) error {
 	return err
 }
 
-// mayDecide reports whether somebody is in a list of the policy, as far as is known without
-// asking. It decides who is asked about first, and never who counts.
-func (pp *people) mayDecide(user string, policy approval.Policy) bool {
-	lists := [][]string{policy.Approvers, policy.Requesters}
-	for _, own := range policy.ByTenant {
-		lists = append(lists, own)
-	}
-	for _, id := range slices.Concat(lists...) {
+// mayDecide reports whether somebody is one of ids or in a group of them, as far as is known
+// without asking. It decides who is asked about first, and never who counts.
+func (pp *people) mayDecide(user string, ids []string) bool {
+	for _, id := range ids {
 		in, _ := pp.lately(id, 24*time.Hour)
 		if id == user || slices.Contains(in, user) {
 			return true
