@@ -57,9 +57,7 @@ func (w *inboxWork) press(ctx context.Context, rows []*row, again, often bool) r
 	p := approval.Press{
 		Request: newest.act.Request, Verb: newest.act.Verb, Received: newest.received, Cause: rows[0].id,
 	}
-	for _, r := range rows {
-		w.adopt(ctx, r.act, false) // before the move: its line belongs in this card's thread
-	}
+	w.adoptAll(ctx, rows, false) // before the move: its line belongs in this card's thread
 	act := newest.act
 	act.Who.often, act.Who.again = often, again
 	now, same, err := w.decide(ctx, act, &p)
@@ -78,9 +76,7 @@ func (w *inboxWork) press(ctx context.Context, rows []*row, again, often bool) r
 		return w.tryAgain(ctx, newest, err, newest.until())
 	}
 	if no.Why == approval.Over || no.Why == approval.PastExpiry {
-		for _, r := range rows {
-			w.adopt(ctx, r.act, true)
-		}
+		w.adoptAll(ctx, rows, true)
 	}
 	if again {
 		w.answer(ctx, newest.id, newest.act, err)
@@ -91,6 +87,17 @@ func (w *inboxWork) press(ctx context.Context, rows []*row, again, often bool) r
 	}
 	w.answer(ctx, newest.id, newest.act, err)
 	return result{refused: no, press: p}
+}
+
+// adoptAll adopts each message on which the rows of one press were made.
+func (w *inboxWork) adoptAll(ctx context.Context, rows []*row, old bool) {
+	seen := map[string]bool{}
+	for _, r := range rows {
+		if !seen[r.act.Message] {
+			seen[r.act.Message] = true
+			w.adopt(ctx, r.act, old)
+		}
+	}
 }
 
 // decide establishes who pressed and where, in 3 s at most, and makes their move. Where
