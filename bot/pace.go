@@ -33,12 +33,11 @@ const (
 
 // pace knows when the next call may be made.
 type pace struct {
+	*holds
 	every time.Duration
-	now   func() time.Time
 
 	mu   sync.Mutex
 	next map[string]time.Time // of posts, by channel
-	held map[string]time.Time // after a 429, by method: it is for the whole workspace
 	wait map[string][]*waiter // by channel: who waits for a turn, the next one first
 }
 
@@ -49,7 +48,7 @@ type waiter struct {
 
 func newPace(every time.Duration, now func() time.Time) *pace {
 	return &pace{
-		every: every, now: now, next: map[string]time.Time{}, held: map[string]time.Time{},
+		holds: newHolds(longestHold, now), every: every, next: map[string]time.Time{},
 		wait: map[string][]*waiter{},
 	}
 }
@@ -122,11 +121,7 @@ func (p *pace) take(channel string, w *waiter) (left time.Duration, first bool) 
 		}
 		return 0, false
 	}
-	at := p.next[channel]
-	if held := p.held[methodPost]; held.After(at) {
-		at = held
-	}
-	if left = at.Sub(p.now()); left <= 0 {
+	if left = max(p.next[channel].Sub(p.now()), p.heldFor(methodPost)); left <= 0 {
 		p.next[channel] = p.now().Add(p.every)
 	}
 	return left, true
@@ -149,23 +144,37 @@ func (p *pace) giveBack(channel string) {
 	p.next[channel] = p.now()
 }
 
-// heldFor returns how long Slack wants no call of a method.
-func (p *pace) heldFor(method string) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.held[method].Sub(p.now())
+// holds are the methods that Slack wants no call of, after a 429: it is for the whole
+// workspace.
+type holds struct {
+	longest time.Duration // that one 429 holds a method back
+	now     func() time.Time
+
+	mu    sync.Mutex
+	until map[string]time.Time // by method
+}
+
+func newHolds(longest time.Duration, now func() time.Time) *holds {
+	return &holds{longest: longest, now: now, until: map[string]time.Time{}}
+}
+
+// heldFor returns how long Slack wants no call of a method; 0 or less: it may go.
+func (h *holds) heldFor(method string) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.until[method].Sub(h.now())
 }
 
 // heed remembers what a 429 asks for, and reports where that is longer than is believed.
-func (p *pace) heed(method string, err error) (capped bool) {
+func (h *holds) heed(method string, err error) (capped bool) {
 	var limited *slack.RateLimitedError
 	if !errors.As(err, &limited) {
 		return false
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.held[method] = p.now().Add(min(max(limited.RetryAfter, 0), longestHold))
-	return limited.RetryAfter > longestHold
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.until[method] = h.now().Add(min(max(limited.RetryAfter, 0), h.longest))
+	return limited.RetryAfter > h.longest
 }
 
 // The methods that are held apart.

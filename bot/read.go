@@ -29,21 +29,20 @@ const (
 
 // reader calls the reading methods of Slack's Web API. It is safe for concurrent use.
 type reader struct {
+	*holds
 	url     string // with a slash at the end
 	http    *http.Client
 	token   func() string // the bot token in use
-	now     func() time.Time
-	suspect func(error) // is told of every error
+	suspect func(error)   // is told of every error
 
 	mu     sync.Mutex
-	held   map[string]time.Time // by method: no call before, after a 429
-	scopes []string             // that Slack named last as granted; nil: not known
+	scopes []string // that Slack named last as granted; nil: not known
 }
 
 func newSlackReader(cfg Config, c *http.Client, token func() string, suspect func(error)) *reader {
 	return &reader{
-		url: cfg.APIURL, http: c, token: token, now: cfg.Now, suspect: suspect,
-		held: map[string]time.Time{},
+		holds: newHolds(maxHeld, cfg.Now), url: cfg.APIURL, http: c, token: token,
+		suspect: suspect,
 	}
 }
 
@@ -86,7 +85,9 @@ func (s *reader) call(ctx context.Context, method string, args url.Values, out a
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusTooManyRequests {
-		return s.hold(method, resp.Header.Get("Retry-After"))
+		err := limitedBy(resp.Header.Get("Retry-After"))
+		s.heed(method, err)
+		return err
 	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("HTTP status %d", resp.StatusCode)
@@ -137,22 +138,12 @@ type oddAnswer struct{ err error }
 func (e *oddAnswer) Error() string { return e.err.Error() }
 func (e *oddAnswer) Unwrap() error { return e.err }
 
-// heldFor returns how long no call of a method is wanted; 0 or less: it may go.
-func (s *reader) heldFor(method string) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.held[method].Sub(s.now())
-}
-
-// hold keeps what a 429 asks for, a minute at most: a longer one is asked for again.
-func (s *reader) hold(method, retryAfter string) error {
+// limitedBy is what a 429 asks for, a minute at most: a longer one is asked for again.
+func limitedBy(retryAfter string) error {
 	wait := time.Second
 	if n, err := strconv.Atoi(retryAfter); err == nil && n > 0 {
 		wait = time.Duration(min(n, int(maxHeld/time.Second))) * time.Second
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held[method] = s.now().Add(wait)
 	return &slack.RateLimitedError{RetryAfter: wait}
 }
 
