@@ -34,7 +34,7 @@ type announcer struct {
 	posted map[string]int64          // how far the posts of a channel are, where that could not be kept
 	cards  map[approval.ID]string    // cards that were posted, where that could not be kept
 	lost   map[approval.ID]time.Time // since when a drawing of a request's card may still arrive
-	parts  map[string]parts          // what of a channel's next entry is posted, where it takes two
+	half   map[string]int64          // by channel: the entry whose line in the thread did not follow its post
 	joined map[int64]bool            // entries that were posted with others, in the audit channel
 	rested map[approval.ID]time.Time // until when a card that cannot be drawn is left alone
 }
@@ -44,29 +44,21 @@ func newAnnouncer() *announcer {
 		wake: make(chan struct{}, 1), parked: map[string]*parked{}, posted: map[string]int64{},
 		cards: map[approval.ID]string{}, lost: map[approval.ID]time.Time{},
 		rested: map[approval.ID]time.Time{}, joined: map[int64]bool{},
-		parts: map[string]parts{},
+		half: map[string]int64{},
 	}
 }
 
-// parts is how many posts of an entry went out.
-type parts struct {
-	seq int64
-	n   int
-}
-
-func (a *announcer) partsOf(channel string, seq int64) int {
+// isHalf reports whether an entry was posted in a channel, and its line there was not.
+func (a *announcer) isHalf(channel string, seq int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if p := a.parts[channel]; p.seq == seq {
-		return p.n
-	}
-	return 0
+	return a.half[channel] == seq
 }
 
-func (a *announcer) setParts(channel string, seq int64, n int) {
+func (a *announcer) setHalf(channel string, seq int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.parts[channel] = parts{seq, n}
+	a.half[channel] = seq
 }
 
 // rest leaves the card of a request alone until a time.

@@ -134,7 +134,8 @@ func (b *Bot) skip(ctx context.Context, channel string, e audit.Entry, err error
 // postsOf returns what an entry is posted with in a channel: in the audit channel, in
 // the thread of its request's card, in both where they are the same channel, or nowhere.
 func (b *Bot) postsOf(ctx context.Context, channel string, e audit.Entry) (posts []func(context.Context) error, err error) {
-	if channel == b.AuditChannel && isPosted(e) && !b.announcer.isJoined(e.Seq) {
+	posted := b.announcer.isJoined(e.Seq) || b.announcer.isHalf(channel, e.Seq)
+	if channel == b.AuditChannel && isPosted(e) && !posted {
 		post := func(ctx context.Context) error { return b.postEntry(ctx, e) }
 		switch e.Kind {
 		case audit.Refused:
@@ -173,16 +174,15 @@ func (b *Bot) postsOf(ctx context.Context, channel string, e audit.Entry) (posts
 // than one thing.
 func (b *Bot) postAll(ctx context.Context, channel string, seq int64, posts []func(context.Context) error) error {
 	for i, post := range posts {
-		if i < b.announcer.partsOf(channel, seq) {
-			continue // it went out, and one after it did not
-		}
 		if i > 0 && !b.pace.turn(ctx, channel, postRank, nil) {
 			return ctx.Err()
 		}
 		if err := post(ctx); err != nil {
 			return err
 		}
-		b.announcer.setParts(channel, seq, i+1)
+		if i+1 < len(posts) { // what went out must not again because the next one does not
+			b.announcer.setHalf(channel, seq)
+		}
 	}
 	b.announcer.setPosted(channel, seq)
 	return b.Posts.SetPosted(ctx, channel, seq)
