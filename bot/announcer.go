@@ -241,7 +241,7 @@ func (b *Bot) drawOne(ctx context.Context, channel string, id approval.ID) error
 	switch {
 	case err == nil:
 		return nil
-	case !isPanic(err) && concernOf(err) != aboutMessage:
+	case !panics.Is(err) && concernOf(err) != aboutMessage:
 		return fmt.Errorf("the card of %s: %w", id, err)
 	}
 	b.announcer.rest(id, b.Now().Add(lostFor))

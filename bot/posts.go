@@ -73,7 +73,7 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 			var posts []func(context.Context) error
 			err := panics.Caught(func() (err error) { posts, err = b.postsOf(ctx, channel, e); return err })
 			switch {
-			case isPanic(err):
+			case panics.Is(err):
 				return func(ctx context.Context) error { return b.skip(ctx, channel, e, err) }, passed, nil
 			case err != nil:
 				return nil, passed, err
@@ -107,7 +107,7 @@ func (b *Bot) postOrSkip(
 	ctx context.Context, channel string, e audit.Entry, posts []func(context.Context) error,
 ) error {
 	err := panics.Caught(func() error { return b.postAll(ctx, channel, e.Seq, posts) })
-	if isPanic(err) || concernOf(err) == aboutMessage {
+	if panics.Is(err) || concernOf(err) == aboutMessage {
 		return b.skip(ctx, channel, e, err)
 	}
 	return err

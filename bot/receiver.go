@@ -3,7 +3,6 @@ package bot
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -71,18 +70,12 @@ func (b *Bot) start(ctx context.Context, a act, work func(context.Context)) {
 	})
 }
 
-// isPanic reports whether an error is a panic.
-func isPanic(err error) bool {
-	var p *panics.Error
-	return errors.As(err, &p)
-}
-
 // Panics returns how many pieces of work of the bot's panicked since the start.
 func (b *Bot) Panics() int { return int(b.panicked.Load()) }
 
 // reportPanic counts a panic, for the metrics.
 func (b *Bot) reportPanic(err error) {
-	if isPanic(err) {
+	if panics.Is(err) {
 		b.panicked.Add(1)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"keyturn/bot/audit"
+	"keyturn/bot/panics"
 	"keyturn/mgmt"
 )
 
@@ -124,16 +125,19 @@ func (l *lookout) leave(r *round) {
 	r.cancel()
 }
 
-// run waits until the round may begin, and looks.
+// run sees a round to its end.
 func (l *lookout) run(ctx context.Context, r *round) {
 	defer close(r.done)
 	defer r.cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			r.err = fmt.Errorf("looking at %s panicked: %v", l.tenant.Name, p)
-		}
-		l.begin(r) // nobody may join what is over
-	}()
+	r.err = panics.Caught(func() error { return l.take(ctx, r) })
+	if panics.Is(r.err) {
+		r.err = fmt.Errorf("looking at %s panicked: %w", l.tenant.Name, r.err)
+	}
+	l.begin(r) // nobody may join what is over
+}
+
+// take waits until the round may begin, and looks.
+func (l *lookout) take(ctx context.Context, r *round) (err error) {
 	if r.before != nil {
 		<-r.before.done
 		r.before = nil // or each round would keep all before it
@@ -148,20 +152,19 @@ func (l *lookout) run(ctx context.Context, r *round) {
 	until := reader.Limited()
 	switch {
 	case ctx.Err() != nil: // nobody waits any more
-		r.err = ctx.Err()
-		return
+		return ctx.Err()
 	case !until.IsZero():
-		r.err = &Refusal{Why: Auth0Limits, Until: until}
-		return
+		return &Refusal{Why: Auth0Limits, Until: until}
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	l.began = time.Now()
-	r.look, r.keys, r.err = l.tenant.Look(ctx, l.now(), published)
+	r.look, r.keys, err = l.tenant.Look(ctx, l.now(), published)
 	var said *mgmt.Error
-	if errors.As(r.err, &said) && said.Status == http.StatusTooManyRequests {
-		r.err = &Refusal{Why: Auth0Limits, Until: reader.Limited()}
+	if errors.As(err, &said) && said.Status == http.StatusTooManyRequests {
+		return &Refusal{Why: Auth0Limits, Until: reader.Limited()}
 	}
+	return err
 }
 
 // begin closes the round to new askers: what it looks at may be from before they came.

@@ -6,6 +6,7 @@
 package panics
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 )
@@ -17,6 +18,12 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.stack) }
+
+// Is reports whether err is a panic, or wraps one.
+func Is(err error) bool {
+	var p *Error
+	return errors.As(err, &p)
+}
 
 // Caught does work and returns its error. If work panics, the error is an *Error.
 func Caught(work func() error) (err error) {

@@ -103,8 +103,7 @@ type server struct {
 type panicCount struct{ atomic.Int64 }
 
 func (c *panicCount) count(err error) {
-	var p *panics.Error
-	if errors.As(err, &p) {
+	if panics.Is(err) {
 		c.Add(1)
 	}
 }
