@@ -86,9 +86,8 @@ func (pp *people) expand(
 			continue
 		}
 		in, err := pp.membersOf(ctx, id, n)
-		var not *later
 		switch {
-		case errors.As(err, &not):
+		case isLater(err):
 			sure = false
 		case err != nil:
 			no := approval.Candidate{Person: named(id), Why: approval.GroupUnreadable}
@@ -107,10 +106,9 @@ func (pp *people) expand(
 // candidate asks Slack whether somebody could approve.
 func (pp *people) candidate(ctx context.Context, id string) approval.Candidate {
 	person, err := pp.who(ctx, id)
-	var not *later
 	var no *approval.Refusal
 	switch {
-	case errors.As(err, &not):
+	case isLater(err):
 		return unknown(id)
 	case errors.As(err, &no):
 		return approval.Candidate{Person: named(id), Why: no.Why}

@@ -162,7 +162,7 @@ func (b *Bot) share(ctx context.Context, id string, i interaction, tenant string
 		}
 	}
 	if err != nil {
-		b.answer(ctx, id, received{Who: i.presser(), Channel: i.channel()}, err)
+		b.answer(ctx, id, who, err)
 	}
 }
 

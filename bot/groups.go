@@ -177,8 +177,7 @@ func (pp *people) readGroup(ctx context.Context, id string, l *listing) {
 	pp.mu.Lock()
 	defer pp.mu.Unlock()
 	l.ids, l.err = ids, err
-	var not *later
-	if !errors.As(err, &not) { // which is for those who wait; the next press tries anew
+	if !isLater(err) { // which is for those who wait; the next press tries anew
 		pp.groups[id].last = l
 	}
 	pp.groups[id].now = nil

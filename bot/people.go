@@ -218,6 +218,12 @@ func (e *later) Error() string {
 }
 func (e *later) Unwrap() error { return e.err }
 
+// isLater reports whether an error says that Slack could not be asked just now.
+func isLater(err error) bool {
+	var not *later
+	return errors.As(err, &not)
+}
+
 // givenUp is err where nobody tries again: a *later is a refusal then.
 func givenUp(err error) error {
 	var not *later

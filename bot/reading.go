@@ -64,12 +64,6 @@ func (b *Bot) readers() [][]string {
 	return lists
 }
 
-// isLater reports whether an error says that Slack could not be asked just now.
-func isLater(err error) bool {
-	var not *later
-	return errors.As(err, &not)
-}
-
 // mayDo returns nil if who may have what a command shows. Anybody may have the help.
 func (b *Bot) mayDo(
 	ctx context.Context, w words, who presser, received time.Time,

@@ -72,7 +72,7 @@ func (b *Bot) able(
 			continue
 		}
 		in, err := b.group(ctx, id)
-		if err != nil && isLater(err) {
+		if isLater(err) {
 			c.unsure = true
 		}
 		for _, member := range in {
