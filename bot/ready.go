@@ -62,16 +62,14 @@ func (b *Bot) greeted(s socket.Status) {
 	b.mu.Unlock()
 	ghosts := ""
 	if s.Connections > s.Held {
-		ghosts = fmt.Sprintf("Slack counts %d connections of this app, and %d are ours: another "+
-			"process uses it, "+
-			"or they are dead and not forgotten; presses delivered there "+
-			"are lost", s.Connections, s.Held)
+		const what = "another process uses it, or they are dead and not forgotten; presses " +
+			"delivered there are lost"
+		ghosts = fmt.Sprintf("Slack counts %d connections of this app, and %d are ours: %s",
+			s.Connections, s.Held, what)
+		b.Log.Warn().Int("connections", s.Connections).Int("held", s.Held).
+			Msg("Slack counts connections of this app that are not ours: " + what)
 	}
 	b.find(findConnections, false, ghosts)
-	if s.Connections > s.Held {
-		b.Log.Warn().Int("connections", s.Connections).Int("held", s.Held).
-			Msg("Slack counts connections of this app that are not ours: another process uses it, or they are dead and not forgotten; presses delivered there are lost")
-	}
 	if b.Drill {
 		b.judge(s)
 	}

@@ -28,6 +28,14 @@ const (
 	scopeUpdate = "update:signing_keys"
 )
 
+// ScopesFor returns the scopes that Auth0 asks for before it carries out action.
+func ScopesFor(action Action) []string {
+	if action == Revoke {
+		return []string{scopeUpdate}
+	}
+	return []string{scopeCreate, scopeUpdate}
+}
+
 // grantsTimeout bounds the wait for a token whose scopes are asked about; mostly one is at hand.
 const grantsTimeout = 2 * time.Second
 
@@ -37,13 +45,9 @@ func (t Tenant) Grants(ctx context.Context, action Action) *Refusal {
 	if t.Reader == nil {
 		return nil // of a tenant that is not configured
 	}
-	scopes := []string{scopeCreate, scopeUpdate}
-	if action == Revoke {
-		scopes = []string{scopeUpdate}
-	}
 	ctx, cancel := context.WithTimeout(ctx, grantsTimeout)
 	defer cancel()
-	lacking, err := t.Reader.Lacking(ctx, scopes...)
+	lacking, err := t.Reader.Lacking(ctx, ScopesFor(action)...)
 	if err != nil || len(lacking) == 0 {
 		return nil
 	}

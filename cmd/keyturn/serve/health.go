@@ -145,10 +145,8 @@ func (t *trailReady) err() error {
 	return fmt.Errorf("the trail cannot be written: %w", t.why)
 }
 
-// What the machine-to-machine application needs to be of use at all, and to change keys.
+// scopeRead is what the machine-to-machine application needs to be of use at all.
 const scopeRead = "read:signing_keys"
-
-var scopesToChange = []string{"create:signing_keys", "update:signing_keys"}
 
 // tenantsReady knows which tenants could not be read since the start.
 type tenantsReady struct {
@@ -205,8 +203,8 @@ func tryTenant(ctx context.Context, t approval.Tenant) (lacking []string, err er
 	if _, err := t.Reader.Keys(ctx); err != nil {
 		return nil, err
 	}
-	switch lacking, err = t.Reader.Lacking(ctx, append([]string{scopeRead},
-		scopesToChange...)...); {
+	all := append([]string{scopeRead}, approval.ScopesFor(approval.RotateAndRevoke)...)
+	switch lacking, err = t.Reader.Lacking(ctx, all...); {
 	case err != nil:
 		return nil, err
 	case slices.Contains(lacking, scopeRead):
