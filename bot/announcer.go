@@ -34,7 +34,7 @@ type announcer struct {
 	posted map[string]int64          // how far the posts of a channel are, where that could not be kept
 	cards  map[approval.ID]string    // cards that were posted, where that could not be kept
 	lost   map[approval.ID]time.Time // since when a drawing of a request's card may still arrive
-	half   map[string]int64          // by channel: the entry whose line in the thread did not follow its post
+	half   map[string]int64          // by channel: the entry that was posted, and its line was not
 	joined map[int64]bool            // entries that were posted with others, in the audit channel
 	rested map[approval.ID]time.Time // until when a card that cannot be drawn is left alone
 }

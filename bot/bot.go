@@ -2,13 +2,19 @@
 // on the desk, and entries of the trail into cards and posts.
 //
 // It has no rules and writes nothing to Auth0. A press goes one way: receiver.go
-// keeps it in the inbox and lets it be acknowledged, inbox.go judges the person and
-// hands the move to the desk, announcer.go shows what became of it: on the card (card.go,
-// evidence.go), in its thread (posts.go, lines.go) and in the audit channel (trail.go).
-// Most of it goes out through send.go; in a drill all of it is marked (drill.go).
+// keeps it in the inbox and lets it be acknowledged, inbox.go decides whose turn it is,
+// moves.go establishes who and where (people.go, groups.go, places.go) and hands the move to
+// the desk, refused.go counts those that did not count, and answers.go tells the person.
+// announcer.go shows what became of it: on the card (card.go, evidence.go), in its thread
+// (posts.go, lines.go) and in the audit channel (trail.go). Most of it goes out through
+// send.go, when pace.go lets it; in a drill all of it is marked (drill.go).
 //
-// What decides who counts is read by read.go. standing.go looks now and then at what an
-// incident will need, token.go at the token, and findings.go keeps what is wrong.
+// What is typed goes another way: words.go and verb.go read the command, commands.go answers
+// it, forms.go opens the form (modal.go), and kids.go finds the key that is meant.
+//
+// What decides who counts is read by read.go; codes.go says what an error of Slack's is
+// about. standing.go looks now and then at what an incident will need, token.go at the
+// token, and findings.go keeps what is wrong.
 package bot
 
 import (

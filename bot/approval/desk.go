@@ -152,19 +152,22 @@ func CheckWords(reason, link string) *Refusal {
 	if n := utf8.RuneCountInString(reason); n > MaxReason {
 		return &Refusal{Why: LongReason, Limit: MaxReason}
 	}
-	if link == "" {
-		return nil
-	}
-	u, err := url.Parse(link)
-	// A name before an @, or a host in letters that look like others, hide where it leads.
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || !isPlainHost(u.Host) || len(utf16.Encode([]rune(link))) > MaxLink {
+	if link != "" && !isAddress(link) {
 		return &Refusal{Why: BadLink}
 	}
 	return nil
 }
 
-// isSeen reports whether a character leaves a mark: not so spaces, characters that only
-// change how others are shown, and letters that are blank.
+// isAddress reports whether a link is the address of a page, and shows where it leads: a name
+// before an @, or a host in letters that look like others, hide that.
+func isAddress(link string) bool {
+	u, err := url.Parse(link)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.User == nil &&
+		isPlainHost(u.Host) && len(utf16.Encode([]rune(link))) <= MaxLink
+}
+
+// isSeen reports whether a character leaves a mark. Spaces leave none, nor do letters that are
+// blank, and characters that only change how others are shown.
 func isSeen(r rune) bool {
 	blank := strings.ContainsRune("\u2800\u3164\u115f\u1160\uffa0", r)
 	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Mn, r) && !blank
