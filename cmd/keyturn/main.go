@@ -33,7 +33,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case command == "audit":
-		return inspect.Run(args, stdin, stdout, stderr)
+		return inspect.Run(args, serve.Database(), stdin, stdout, stderr)
 	case command == "help" && len(args) > 0 && commandOf(args[0]) != "help":
 		return run([]string{args[0], "help"}, stdin, stdout, stderr)
 	case command == "help", isCommand(command) && len(args) > 0 && commandOf(args[0]) == "help":

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"keyturn/bot/audit"
 	"keyturn/bot/store"
@@ -53,8 +52,9 @@ var (
 
 // Run runs keyturn audit with what follows these two words, and returns its exit status:
 // 0 where everything holds; 1 where something does not, or the request is unknown; 2 where
-// the database or an argument cannot be read.
-func Run(args []string, in io.Reader, out, errs io.Writer) int {
+// the database or an argument cannot be read. database is used where no flag names another;
+// "": there is none.
+func Run(args []string, database string, in io.Reader, out, errs io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(errs, auditUsage)
 		return 2
@@ -63,8 +63,9 @@ func Run(args []string, in io.Reader, out, errs io.Writer) int {
 		fmt.Fprint(out, auditUsage)
 		return 0
 	}
-	a := &auditing{ctx: context.Background(), in: in, out: out, err: errs}
-	a.database = fromEnvironment()
+	a := &auditing{
+		ctx: context.Background(), in: in, out: out, err: errs, database: database,
+	}
 	flags := flag.NewFlagSet("keyturn audit "+args[0], flag.ContinueOnError)
 	flags.SetOutput(errs)
 	flags.Usage = func() { fmt.Fprint(errs, auditUsage) }
@@ -114,12 +115,6 @@ func Run(args []string, in io.Reader, out, errs io.Writer) int {
 		return 1
 	}
 	return 2
-}
-
-// fromEnvironment is the database that keyturn uses, without the spaces and quotes around it:
-// it does not count them either.
-func fromEnvironment() string {
-	return strings.Trim(os.Getenv("KEYTURN_DATABASE_URL"), " \t\r\n\"'")
 }
 
 // interleaved parses flags before and after the words, which it returns.

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -105,6 +106,9 @@ func (c Config) withDefaults() Config {
 	c.KeyMaxAge, c.PreviousMaxAge = Duration(8760*time.Hour), Duration(720*time.Hour)
 	return c
 }
+
+// Database returns the path of the SQLite file as Load reads it; "": no variable says it.
+func Database() string { return clean(os.Getenv("KEYTURN_DATABASE_URL")) }
 
 // Load reads the environment. The error is of type Faults.
 func Load() (Config, error) { return load(Config{}) }

@@ -83,7 +83,7 @@ func (p *Page) cards() []slacksim.Message {
 
 func (p *Page) run(command, in string, args ...string) {
 	var out bytes.Buffer
-	status := inspect.Run(append(args, "--database", p.world.Database()), strings.NewReader(in), &out, &out)
+	status := inspect.Run(args, p.world.Database(), strings.NewReader(in), &out, &out)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.proof = proof{Command: command, Says: strings.ReplaceAll(out.String(), filepath.Dir(p.world.Database())+string(os.PathSeparator), ""), Holds: status == 0}
