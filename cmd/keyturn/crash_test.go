@@ -94,7 +94,8 @@ func TestCrashMatrix(t *testing.T) {
 	})
 	t.Logf("%d cells, of which %d fired, in %s; the requests ended as %v", len(cells), fired, time.Since(began).Round(time.Second), ends)
 	t.Logf("not reached: %s", strings.Join(idle, "; "))
-	if fired*10 < len(cells)*9 {
+	// Of posts that go out together one position is kept, so not each of those points comes again.
+	if fired*5 < len(cells)*4 {
 		t.Errorf("%d of %d cells fired; the rest showed nothing", fired, len(cells))
 	}
 	// One fault always leaves an explanation. A machine that hangs longer than a

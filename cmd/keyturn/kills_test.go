@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -212,6 +213,18 @@ func (w *world) checkActs(did []act) {
 	if err != nil {
 		w.fault("reading causes: %v", err)
 	}
+	// An answer holds no row, so a kill may take it. A press that did not count stands in the trail.
+	lines, err := texts(w, `SELECT line FROM trail WHERE kind = 'refused' ORDER BY seq`)
+	if err != nil {
+		w.fault("reading the refused presses: %v", err)
+	}
+	refused := func(a act) bool {
+		return slices.ContainsFunc(lines, func(line string) bool {
+			var e audit.Entry
+			return json.Unmarshal([]byte(line), &e) == nil && e.Request == a.about && e.Actor.User == a.who &&
+				e.Press.Verb == string(a.verb) && e.Time.After(a.at)
+		})
+	}
 	for _, a := range did {
 		if !slices.Contains(worked, a.envelope) {
 			w.fault("%s was acknowledged, and not worked", a)
@@ -221,7 +234,7 @@ func (w *world) checkActs(did []act) {
 			cause = a.verb.Cause(approval.ID(a.about), audit.Actor{Team: slacksim.TeamID, User: a.who})
 		}
 		told := slices.ContainsFunc(w.slack.Ephemerals(a.who, room), func(m slacksim.Message) bool { return said(m).After(a.at) })
-		if !slices.Contains(causes, cause) && !told {
+		if !slices.Contains(causes, cause) && !told && !refused(a) {
 			w.fault("%s was acknowledged, is not in the trail, and nobody told %s why", a, a.who)
 		}
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -89,7 +90,7 @@ func (w *world) ask(who, line string) (did act, ok bool) {
 	}
 	v, _ := w.slack.View(who)
 	at := time.Now()
-	out, err := w.slack.Submit(who, map[string]any{"reason": "it leaked"})
+	out, err := w.slack.Submit(who, filled(v))
 	switch {
 	case errors.Is(err, slacksim.ErrNotConnected) || err == nil && !out.Acked:
 		w.await(patience, w.up) // the modal stays, with the words
@@ -103,6 +104,29 @@ func (w *world) ask(who, line string) (did act, ok bool) {
 		return act{}, false
 	}
 	return act{who: who, about: v.ID, envelope: out.Envelope, at: at}, true
+}
+
+// filled is what a person fills in: a reason, and the first key where one is to be chosen.
+func filled(v slacksim.View) map[string]any {
+	values := map[string]any{"reason": "it leaked"}
+	var blocks []struct {
+		ID      string `json:"block_id"`
+		Element struct {
+			Chosen  json.RawMessage `json:"initial_option"`
+			Options []struct {
+				Value string `json:"value"`
+			} `json:"options"`
+		} `json:"element"`
+	}
+	if err := json.Unmarshal(v.Blocks, &blocks); err != nil {
+		panic(err) // Slack takes no such view
+	}
+	for _, b := range blocks {
+		if b.ID == "key" && b.Element.Chosen == nil {
+			values["key"] = b.Element.Options[0].Value
+		}
+	}
+	return values
 }
 
 // started returns how often keyturn was started.

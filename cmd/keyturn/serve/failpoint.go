@@ -171,6 +171,10 @@ func (f *failing) Worked(ctx context.Context, ids ...string) error {
 	return f.point("worked", func() error { return f.keeper.Worked(ctx, ids...) })
 }
 
+func (f *failing) ForgetWorked(ctx context.Context, before time.Time) error {
+	return f.point("forget", func() error { return f.keeper.ForgetWorked(ctx, before) })
+}
+
 func (f *failing) SetCard(ctx context.Context, id approval.ID, ts string, shown int64) error {
 	return f.point("card", func() error { return f.keeper.SetCard(ctx, id, ts, shown) })
 }
