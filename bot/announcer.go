@@ -361,16 +361,20 @@ func (b *Bot) drawAgain(ctx context.Context) {
 		b.lose(id)
 	}
 	for sleep(ctx, lostFor) {
-		for _, id := range b.takeLost() {
-			cards, err := b.Posts.Cards(ctx, id)
-			for _, ts := range cards {
-				err = errors.Join(err, b.Posts.SetCard(ctx, id, ts, 0))
-			}
-			if err != nil {
-				b.Log.Warn().Str("request_id", string(id)).Err(err).Msg("a card is not drawn once more")
-			}
-		}
+		b.guarded(func() { b.drawLost(ctx) })
 		b.announcer.nudge()
+	}
+}
+
+func (b *Bot) drawLost(ctx context.Context) {
+	for _, id := range b.takeLost() {
+		cards, err := b.Posts.Cards(ctx, id)
+		for _, ts := range cards {
+			err = errors.Join(err, b.Posts.SetCard(ctx, id, ts, 0))
+		}
+		if err != nil {
+			b.Log.Warn().Str("request_id", string(id)).Err(err).Msg("a card is not drawn once more")
+		}
 	}
 }
 

@@ -31,10 +31,12 @@ func (b *Bot) command(ctx context.Context, id string, c command) {
 			target{Tenant: w.tenant, Action: action, typed: w.typed, slash: w.slash})
 		return
 	}
-	asked := b.Now()
-	err = b.patiently(ctx, func(ctx context.Context) error {
-		return b.mayDo(ctx, w, c.presser(), asked)
-	})
+	if w.verb != "help" { // which anybody may have
+		asked, often := b.Now(), !b.reads.take(c.User)
+		err = b.patiently(ctx, func(ctx context.Context) error {
+			return b.mayRead(ctx, c.presser(), asked, often)
+		})
+	}
 	var blocks []slack.Block
 	if err == nil {
 		blocks, err = b.look(ctx, w)
@@ -142,9 +144,9 @@ func (b *Bot) share(ctx context.Context, id string, i interaction, tenant string
 	}
 	looking, cancel := b.untilStop(ctx)
 	defer cancel()
-	pressed := b.Now()
+	pressed, often := b.Now(), !b.reads.take(i.User.ID)
 	err := b.patiently(looking, func(ctx context.Context) error {
-		if err := b.mayRead(ctx, i.presser(), pressed); err != nil {
+		if err := b.mayRead(ctx, i.presser(), pressed, often); err != nil {
 			return err
 		}
 		return b.people.place(ctx, i.channel(), b.Channels)

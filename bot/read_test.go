@@ -172,13 +172,13 @@ func TestWhoeverMayNeitherAskNorApproveReadsNothing(t *testing.T) {
 		w.AddPerson(slacksim.Person{ID: "UELSE"})
 		w.AddPerson(slacksim.Person{ID: "UASK"})
 		w.AddPerson(slacksim.Person{ID: "UNAMED"})
-		b := &Bot{people: pp, reads: newBudget(readBudget, time.Now), Config: Config{Names: []string{"prod", "staging"}, Policy: approval.Policy{
+		b := &Bot{people: pp, Config: Config{Names: []string{"prod", "staging"}, Policy: approval.Policy{
 			Approvers: []string{"SONE"}, Requesters: []string{"UASK"}, ByTenant: map[string][]string{"staging": {"UNAMED"}},
 		}}}
 		for user, want := range map[string]approval.Why{
 			"UASK": "", "UNAMED": "", "UHOME": "", "UELSE": approval.MayNotRead, "UGUEST": approval.IsGuest, "UNOBODY": approval.UnknownPerson,
 		} {
-			err := b.mayRead(t.Context(), presser{User: user, Team: slacksim.TeamID}, time.Now())
+			err := b.mayRead(t.Context(), presser{User: user, Team: slacksim.TeamID}, time.Now(), false)
 			var no *approval.Refusal
 			if errors.As(err, &no); (err == nil) != (want == "") || no != nil && no.Why != want {
 				t.Errorf("%s: %v, want %q", user, err, want)

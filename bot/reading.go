@@ -17,12 +17,13 @@ import (
 // often: that they are a full member, and in a group. A no is never by what is old.
 const readFor = time.Minute
 
-// mayRead returns nil if who may read. An error is an *approval.Refusal, or *later.
-func (b *Bot) mayRead(ctx context.Context, who presser, received time.Time) error {
+// mayRead returns nil if who may read; often: they read so often that what is known of them
+// will do. An error is an *approval.Refusal, or *later.
+func (b *Bot) mayRead(ctx context.Context, who presser, received time.Time, often bool) error {
 	who.again = true
 	var person approval.Person
 	known := false
-	if !b.reads.take(who.User) {
+	if often {
 		person, known = b.people.goodLately(who, readFor)
 	}
 	if !known {
@@ -62,16 +63,6 @@ func (b *Bot) readers() [][]string {
 		lists = append(lists, b.Policy.ApproversOf(tenant))
 	}
 	return lists
-}
-
-// mayDo returns nil if who may have what a command shows. Anybody may have the help.
-func (b *Bot) mayDo(
-	ctx context.Context, w words, who presser, received time.Time,
-) error {
-	if w.verb == "help" {
-		return nil
-	}
-	return b.mayRead(ctx, who, received)
 }
 
 // patience is how long a person who waits for an answer waits for Slack to say who they are.

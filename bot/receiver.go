@@ -73,6 +73,14 @@ func (b *Bot) start(ctx context.Context, a act, work func(context.Context)) {
 // Panics returns how many pieces of work of the bot's panicked since the start.
 func (b *Bot) Panics() int { return int(b.panicked.Load()) }
 
+// guarded does a piece of work that comes again. If it panics, that is its next turn's.
+func (b *Bot) guarded(work func()) {
+	if err := panics.Caught(func() error { work(); return nil }); err != nil {
+		b.reportPanic(err)
+		b.Log.Error().Err(err).Msg("a look went wrong; it is made again")
+	}
+}
+
 // reportPanic counts a panic, for the metrics.
 func (b *Bot) reportPanic(err error) {
 	if panics.Is(err) {

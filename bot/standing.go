@@ -23,10 +23,12 @@ const (
 // watchStanding looks until ctx ends.
 func (b *Bot) watchStanding(ctx context.Context) {
 	for {
-		pause := standingEvery
-		if !b.lookAtStanding(ctx) {
-			pause = standingSoon
-		}
+		pause := standingSoon
+		b.guarded(func() {
+			if b.lookAtStanding(ctx) {
+				pause = standingEvery
+			}
+		})
 		if !sleep(ctx, pause) {
 			return
 		}

@@ -150,6 +150,11 @@ func (b *Bot) watchToken(ctx context.Context) error {
 // tryToken returns why Slack does not take the token, after its file was read again; "":
 // it does, or it could not be asked.
 func (b *Bot) tryToken(ctx context.Context) (code string) {
+	b.guarded(func() { code = b.testToken(ctx) })
+	return code
+}
+
+func (b *Bot) testToken(ctx context.Context) (code string) {
 	ctx, cancel := context.WithTimeout(ctx, workTimeout)
 	defer cancel()
 	who, err := b.slack.whoAmI(ctx)

@@ -16,6 +16,20 @@ var verbs = []string{
 // IsVerb reports whether word is a first word of the command, and so no name for a tenant.
 func IsVerb(word string) bool { return slices.Contains(verbs, word) }
 
+// keyWords are what people call the key in general. keyLeads stand before it, and tenantLeads
+// before the name of a tenant.
+var (
+	keyWords    = []string{"key", "keys", "it", "them"}
+	keyLeads    = []string{"the", "this", "my", "our", "a", "an", "signing", "application"}
+	tenantLeads = append([]string{"of", "for", "in", "on", "tenant", "keys"}, fillers...)
+)
+
+// IsPassedOver reports whether a command passes over word where it looks for the name of a
+// tenant: it names none of several.
+func IsPassedOver(word string) bool {
+	return slices.Contains(slices.Concat(keyWords, keyLeads, tenantLeads), word)
+}
+
 // trim takes the command itself away, where somebody typed it again after it.
 func (s slash) trim(text string) string {
 	for {
@@ -158,11 +172,11 @@ func endsSentence(gap string) bool {
 // signing key" or "it"; i where there is none. More words may stand before the key.
 func object(lx []lexeme, i int, more ...string) int {
 	j := i
-	leads := append(more, "the", "this", "my", "our", "a", "an", "signing", "application")
+	leads := append(more, keyLeads...)
 	for j < len(lx) && slices.Contains(leads, lx[j].text) {
 		j++
 	}
-	if j < len(lx) && slices.Contains([]string{"key", "keys", "it", "them"}, lx[j].text) {
+	if j < len(lx) && slices.Contains(keyWords, lx[j].text) {
 		return j + 1
 	}
 	return i

@@ -117,14 +117,13 @@ func saidIn(text string) (out []string) {
 
 // cutTenant cuts the name of a tenant off, with what leads to it.
 func cutTenant(text string, tenants []string) (name, after string, ok bool) {
-	leads := append([]string{"of", "for", "in", "on", "tenant", "keys"}, fillers...)
 	for word, rest := cut(text); word != ""; word, rest = cut(rest) {
 		name := bare(word)
 		i := slices.IndexFunc(tenants, func(t string) bool { return bare(t) == name })
 		if name != "" && i >= 0 {
 			return tenants[i], trimLead(rest), true
 		}
-		if !slices.Contains(leads, name) {
+		if !slices.Contains(tenantLeads, name) {
 			break
 		}
 	}

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -183,7 +185,8 @@ func TestReceiveWaitsForTheConnectionInVain(t *testing.T) {
 // What was worked loses its words after a while, and its id is known all the same.
 func TestWorkedRowsLoseTheirWords(t *testing.T) {
 	now := time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
-	s := mustOpen(t, filepath.Join(t.TempDir(), "keyturn.db"), func() time.Time { return now })
+	path := filepath.Join(t.TempDir(), "keyturn.db")
+	s := mustOpen(t, path, func() time.Time { return now })
 	defer s.Close()
 	receive := func(id string) {
 		t.Helper()
@@ -228,6 +231,17 @@ func TestWorkedRowsLoseTheirWords(t *testing.T) {
 	}
 	if open := unworked(t, s, time.Time{}); !cmp.Equal(open, []string{"open"}) {
 		t.Errorf("to be worked are %v", open)
+	}
+	rows.Close()
+	s.Close() // which takes the write-ahead log into the file
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for words, want := range map[string]bool{"the words of old": false, "the words of open": true} {
+		if got := bytes.Contains(file, []byte(words)); got != want {
+			t.Errorf("the file has %q: %v, want %v", words, got, want)
+		}
 	}
 }
 

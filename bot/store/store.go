@@ -85,8 +85,10 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	}
 	f.Close()
 	// With synchronous FULL a commit in WAL mode is on the disk before it returns;
-	// SQLite's default for WAL would lose the last ones at a power cut.
-	if s.write, err = sql.Open("sqlite", dsn(path, "journal_mode(WAL)", "synchronous(FULL)")+existing+"&_txlock=immediate"); err != nil {
+	// SQLite's default for WAL would lose the last ones at a power cut. With secure_delete
+	// words that are forgotten leave no bytes behind in the file.
+	writes := dsn(path, "journal_mode(WAL)", "synchronous(FULL)", "secure_delete(1)")
+	if s.write, err = sql.Open("sqlite", writes+existing+"&_txlock=immediate"); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
