@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -180,7 +181,9 @@ func (w *world) live(more []string) bool {
 		answer.Body.Close()
 	}
 	if !w.await(20*time.Second, func() bool { return w.calling.Load() == 0 }) {
-		w.fault("calls of a keyturn that died do not end")
+		stacks := make([]byte, 1<<20)
+		w.fault("%d calls of a keyturn that died do not end:\n%s", w.calling.Load(),
+			stacks[:runtime.Stack(stacks, true)])
 	}
 	w.mu.Lock()
 	stopped := w.stopped
