@@ -88,6 +88,9 @@ func TestCrashMatrix(t *testing.T) {
 		for _, s := range states {
 			ends[s]++
 		}
+		for _, n := range w.notes {
+			t.Logf("%s: %s", c, n)
+		}
 		for _, f := range w.faults {
 			t.Errorf("%s: %s", c, f)
 		}
