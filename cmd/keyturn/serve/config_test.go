@@ -154,9 +154,10 @@ func TestEveryFaultIsNamed(t *testing.T) {
 			[]string{"KEYTURN_TENANTS: number 2 is no name",
 				"KEYTURN_TENANTS: number 3 is a word of the command",
 				"KEYTURN_TENANTS: number 4 is named twice"}},
-		{"names that a command passes over", map[string]string{"KEYTURN_TENANTS": "prod,it,a"},
-			[]string{"KEYTURN_TENANTS: number 2 is a word that a command passes over",
-				"KEYTURN_TENANTS: number 3 is a word that a command passes over"}},
+		{"a name that a command passes over", map[string]string{
+			"KEYTURN_TENANTS": "prod,it", "KEYTURN_TENANT_IT_DOMAIN": "x.auth0.com",
+			"KEYTURN_TENANT_IT_CLIENT_ID": "x", "KEYTURN_TENANT_IT_CLIENT_SECRET": "x",
+		}, []string{"KEYTURN_TENANTS: number 2 is a word that a command passes over"}},
 		{"values that are none", map[string]string{
 			"KEYTURN_APPROVERS": "alice", "KEYTURN_CHANNELS": "#incident", "KEYTURN_AUDIT_CHANNEL": "trail", "KEYTURN_APPROVAL_TTL": "soon", "KEYTURN_MENTION": "maybe",
 			"KEYTURN_LOG_LEVEL": "loud", "KEYTURN_LOG_FORMAT": "xml", "KEYTURN_DATABASE_URL": "postgres://db", "KEYTURN_HTTP_ADDR": "8080", "KEYTURN_SLACK_API_URL": "http://slack.example",
