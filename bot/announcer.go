@@ -137,9 +137,8 @@ func (b *Bot) announce(ctx context.Context) {
 			}
 			busy[channel] = true
 			workers.Go(func() {
-				err := panics.Caught(func() error { b.catchUp(ctx, channel); return nil })
+				err := b.caught(func() error { b.catchUp(ctx, channel); return nil })
 				if err != nil {
-					b.reportPanic(err)
 					b.Log.Error().Str("channel", channel).Err(err).Msg("a channel cannot be shown")
 					sleep(ctx, parkedFor*b.Pace)
 				}
@@ -229,9 +228,7 @@ func (b *Bot) finish(ctx context.Context, one func(context.Context) error) error
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
 	defer cancel()
-	err := panics.Caught(func() error { return one(ctx) })
-	b.reportPanic(err)
-	return err
+	return b.caught(func() error { return one(ctx) })
 }
 
 // drawOne draws the card of one request. A card that panics, or that Slack takes in no shape,

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/slack-go/slack"
-
-	"keyturn/bot/panics"
 )
 
 // This file is the one way out for everything that is said to one person. An answer goes
@@ -67,9 +65,8 @@ func (b *Bot) say(ctx context.Context, a *answer) {
 	b.working.Go(func() {
 		direct, cancel := b.untilStop(ctx)
 		defer cancel()
-		err := panics.Caught(func() error { return b.within(direct, answerWithin, a.direct) })
+		err := b.caught(func() error { return b.within(direct, answerWithin, a.direct) })
 		if err != nil {
-			b.reportPanic(err)
 			b.Log.Info().Str("envelope_id", a.envelope).Str("actor", a.person).Err(err).
 				Msg("an answer goes another way")
 			b.queue(ctx, a)
@@ -124,9 +121,8 @@ func (b *Bot) sayAll(ctx context.Context, person string) {
 		case <-timer.C:
 		case <-b.stopping:
 		}
-		err := panics.Caught(func() error { return b.deliver(ctx, a) })
+		err := b.caught(func() error { return b.deliver(ctx, a) })
 		if err != nil {
-			b.reportPanic(err)
 			b.Log.Warn().Str("envelope_id", a.envelope).Str("actor", a.person).
 				Str("channel", a.channel).Err(err).Msg("an answer was not shown")
 		}

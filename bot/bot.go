@@ -10,7 +10,8 @@
 // send.go, when pace.go lets it; in a drill all of it is marked (drill.go).
 //
 // What is typed goes another way: words.go and verb.go read the command, commands.go answers
-// it, forms.go opens the form (modal.go), and kids.go finds the key that is meant.
+// it where reading.go allows that, forms.go opens the form (modal.go), and kids.go finds the
+// key that is meant.
 //
 // What decides who counts is read by read.go; codes.go says what an error of Slack's is
 // about. standing.go looks now and then at what an incident will need, token.go at the

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"keyturn/bot/approval"
-	"keyturn/bot/panics"
 )
 
 // This file works what was received. A row of the inbox stays until its move is made or
@@ -76,6 +75,7 @@ type wait struct {
 // inboxWork is what workInbox knows. Nobody else touches it.
 type inboxWork struct {
 	*Bot
+	named   []string // ids that the policy names
 	rows    map[string]*row
 	newest  time.Time              // of the rows that were read
 	full    time.Time              // when all unworked rows were last read
@@ -89,7 +89,7 @@ type inboxWork struct {
 
 func newInboxWork(b *Bot) *inboxWork {
 	return &inboxWork{
-		Bot: b, rows: map[string]*row{}, groups: map[string]rowKind{}, waits: map[string]wait{},
+		Bot: b, named: b.configured(), rows: map[string]*row{}, groups: map[string]rowKind{}, waits: map[string]wait{},
 		refused: map[string]*refusedLot{}, often: newBudget(againBudget, b.Now),
 		// Slack takes a hundred users.info a minute: two thirds stay for who may decide.
 		others: rate.NewLimiter(rate.Every(2*time.Second), 10), results: make(chan result),
@@ -256,7 +256,7 @@ func (w *inboxWork) kindOf(r *row) rowKind {
 	switch {
 	case r.act.Verb == "":
 		return ofAskers
-	case w.people.mayDecide(r.act.Who.User, w.configured()):
+	case w.people.mayDecide(r.act.Who.User, w.named):
 		return ofDeciders
 	}
 	return ofOthers
@@ -281,9 +281,9 @@ func (w *inboxWork) begin(ctx context.Context, t *turn, again bool) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
 		defer cancel()
 		var got result
-		err := panics.Caught(func() error { got = w.work(ctx, rows, again, often); return nil })
+		err := w.caught(func() error { got = w.work(ctx, rows, again, often); return nil })
 		if err != nil {
-			err = panics.Caught(func() error { got = w.setAside(ctx, rows, err); return nil })
+			err = w.caught(func() error { got = w.setAside(ctx, rows, err); return nil })
 		}
 		if err != nil { // even that
 			w.Log.Error().Str("envelope_id", rows[0].id).Err(err).Msg("a row cannot be set aside")

@@ -233,7 +233,6 @@ func (w *inboxWork) tryAgain(ctx context.Context, r *row, err error, until time.
 // setAside raises an alarm for rows that cannot be worked, tells the person, and marks them.
 func (w *inboxWork) setAside(ctx context.Context, rows []*row, err error) (got result) {
 	newest := rows[len(rows)-1]
-	w.reportPanic(err)
 	w.Log.Error().Str("envelope_id", newest.id).Str("actor", newest.act.Who.User).Err(err).
 		Msg("a row of the inbox is set aside")
 	note := fmt.Sprintf("What came in envelope %s cannot be worked. If it counted, the "+

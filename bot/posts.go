@@ -71,7 +71,7 @@ func (b *Bot) nextPost(ctx context.Context, channel string) (post func(context.C
 			}
 			seq = e.Seq
 			var posts []func(context.Context) error
-			err := panics.Caught(func() (err error) { posts, err = b.postsOf(ctx, channel, e); return err })
+			err := b.caught(func() (err error) { posts, err = b.postsOf(ctx, channel, e); return err })
 			switch {
 			case panics.Is(err):
 				return func(ctx context.Context) error { return b.skip(ctx, channel, e, err) }, passed, nil
@@ -106,7 +106,7 @@ func (b *Bot) passForged(ctx context.Context, channel string, seq int64) error {
 func (b *Bot) postOrSkip(
 	ctx context.Context, channel string, e audit.Entry, posts []func(context.Context) error,
 ) error {
-	err := panics.Caught(func() error { return b.postAll(ctx, channel, e.Seq, posts) })
+	err := b.caught(func() error { return b.postAll(ctx, channel, e.Seq, posts) })
 	if panics.Is(err) || concernOf(err) == aboutMessage {
 		return b.skip(ctx, channel, e, err)
 	}
@@ -115,7 +115,6 @@ func (b *Bot) postOrSkip(
 
 // skip leaves an entry out of a channel, and raises the alarm of it.
 func (b *Bot) skip(ctx context.Context, channel string, e audit.Entry, err error) error {
-	b.reportPanic(err)
 	b.Log.Error().Int64("entry", e.Seq).Str("channel", channel).Err(err).
 		Msg("an entry cannot be posted")
 	if e.Kind != audit.Alarmed {

@@ -63,8 +63,7 @@ func (b *Bot) start(ctx context.Context, a act, work func(context.Context)) {
 	b.working.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
 		defer cancel()
-		if err := panics.Caught(func() error { work(ctx); return nil }); err != nil {
-			b.reportPanic(err)
+		if err := b.caught(func() error { work(ctx); return nil }); err != nil {
 			b.trip(ctx, a.envelope, a.channel, a.user, err)
 		}
 	})
@@ -73,18 +72,20 @@ func (b *Bot) start(ctx context.Context, a act, work func(context.Context)) {
 // Panics returns how many pieces of work of the bot's panicked since the start.
 func (b *Bot) Panics() int { return int(b.panicked.Load()) }
 
-// guarded does a piece of work that comes again. If it panics, that is its next turn's.
-func (b *Bot) guarded(work func()) {
-	if err := panics.Caught(func() error { work(); return nil }); err != nil {
-		b.reportPanic(err)
-		b.Log.Error().Err(err).Msg("a look went wrong; it is made again")
-	}
-}
-
-// reportPanic counts a panic, for the metrics.
-func (b *Bot) reportPanic(err error) {
+// caught is panics.Caught, and counts a panic for the metrics.
+func (b *Bot) caught(work func() error) error {
+	err := panics.Caught(work)
 	if panics.Is(err) {
 		b.panicked.Add(1)
+	}
+	return err
+}
+
+// guarded does work that is repeated anyway. If it panics, that is logged, and the next turn
+// tries again.
+func (b *Bot) guarded(work func()) {
+	if err := b.caught(func() error { work(); return nil }); err != nil {
+		b.Log.Error().Err(err).Msg("repeated work panicked; the next turn tries again")
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"keyturn/bot/approval"
-	"keyturn/bot/panics"
 )
 
 // This file counts presses that did not count. The first of a person on a request is an
@@ -73,9 +72,8 @@ func (w *inboxWork) recordAll(ctx context.Context) {
 
 // recordGuarded lets a lot that panics rest, and the others go on.
 func (w *inboxWork) recordGuarded(ctx context.Context, group string, lot *refusedLot) {
-	err := panics.Caught(func() error { w.record(ctx, group, lot); return nil })
+	err := w.caught(func() error { w.record(ctx, group, lot); return nil })
 	if err != nil {
-		w.reportPanic(err)
 		w.Log.Error().Err(err).Msg("refused presses cannot be recorded")
 		lot.since = w.Now()
 	}

@@ -112,7 +112,7 @@ func (c *Config) checkTenants(faults *notes) {
 				"is a word of the command; choose another name")
 		case len(c.Tenants) > 1 && bot.IsPassedOver(t.Name):
 			faults.add(part("KEYTURN_TENANTS", i, len(c.Tenants)),
-				"is a word that a command passes over; choose another name, or have one tenant alone")
+				"is a word that a command passes over; choose another name")
 		case slices.Index(c.Tenants, t.Name) != i:
 			faults.add(part("KEYTURN_TENANTS", i, len(c.Tenants)), "is named twice")
 		}
