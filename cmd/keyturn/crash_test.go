@@ -88,17 +88,11 @@ func TestCrashMatrix(t *testing.T) {
 		for _, s := range states {
 			ends[s]++
 		}
-		for _, n := range w.notes {
-			t.Logf("%s: %s", c, n)
-		}
-		for _, f := range w.faults {
-			t.Errorf("%s: %s", c, f)
-		}
+		w.report(t, c.String())
 	})
 	t.Logf("%d cells, of which %d fired, in %s; the requests ended as %v", len(cells), fired, time.Since(began).Round(time.Second), ends)
 	t.Logf("not reached: %s", strings.Join(idle, "; "))
-	// Of posts that go out together one position is kept, so not each of those points comes again.
-	if fired*5 < len(cells)*4 {
+	if fired*10 < len(cells)*9 {
 		t.Errorf("%d of %d cells fired; the rest showed nothing", fired, len(cells))
 	}
 	// One fault always leaves an explanation. A machine that hangs longer than a
@@ -209,7 +203,8 @@ func (c cell) play(w *world) (fired bool, states []approval.State) {
 		}
 		w.run()
 	}
-	w.request(c.action, strings.HasPrefix(c.point, "renew"))
+	// Steps that need no post pass a channel's position together where nothing is slow.
+	w.request(c.action, strings.HasPrefix(c.point, "renew") || strings.HasPrefix(c.point, "posted"))
 	w.settle()
 	states = w.check()
 	if c.point == "" {

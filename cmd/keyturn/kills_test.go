@@ -3,7 +3,7 @@
 package main
 
 import (
-	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -49,12 +49,7 @@ func TestRandomKills(t *testing.T) {
 		for _, s := range states {
 			ends[s]++
 		}
-		for _, s := range w.notes {
-			t.Logf("SEED=%d, world %d: %s", seed, n, s)
-		}
-		for _, f := range w.faults {
-			t.Errorf("SEED=%d, world %d: %s", seed, n, f)
-		}
+		w.report(t, fmt.Sprintf("SEED=%d, world %d", seed, n))
 	})
 	t.Logf("%d kills in %s; %d presses and submissions were acknowledged; the requests ended as %v", total, time.Since(began).Round(time.Second), acts, ends)
 	if ends[approval.Done] < total/25 {
@@ -209,19 +204,14 @@ func (w *world) checkActs(did []act) {
 	if err != nil {
 		w.fault("reading the inbox: %v", err)
 	}
-	causes, err := texts(w, `SELECT cause FROM trail WHERE cause IS NOT NULL`)
-	if err != nil {
-		w.fault("reading causes: %v", err)
+	var causes []string
+	for _, e := range w.trail {
+		causes = append(causes, e.Cause)
 	}
-	// An answer holds no row, so a kill may take it. A press that did not count stands in the trail.
-	lines, err := texts(w, `SELECT line FROM trail WHERE kind = 'refused' ORDER BY seq`)
-	if err != nil {
-		w.fault("reading the refused presses: %v", err)
-	}
+	// An answer holds no row, so a kill may take it. A press that did not count is in the trail.
 	refused := func(a act) bool {
-		return slices.ContainsFunc(lines, func(line string) bool {
-			var e audit.Entry
-			return json.Unmarshal([]byte(line), &e) == nil && e.Request == a.about && e.Actor.User == a.who &&
+		return slices.ContainsFunc(w.trail, func(e audit.Entry) bool {
+			return e.Kind == audit.Refused && e.Request == a.about && e.Actor.User == a.who &&
 				e.Press.Verb == string(a.verb) && e.Time.After(a.at)
 		})
 	}

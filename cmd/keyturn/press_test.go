@@ -74,12 +74,7 @@ func TestKilledAroundAPress(t *testing.T) {
 		if !slices.Equal(states, []approval.State{c.ends}) {
 			t.Errorf("%s: the request ended as %v, want %s", what, states, c.ends)
 		}
-		for _, n := range w.notes {
-			t.Logf("%s: %s", what, n)
-		}
-		for _, f := range w.faults {
-			t.Errorf("%s: %s", what, f)
-		}
+		w.report(t, what)
 	})
 }
 

@@ -35,6 +35,7 @@ func (w *world) check() (states []approval.State) {
 		w.fault("reading the trail: %v", err)
 		return nil
 	}
+	w.trail = trail
 	w.checkTree()
 	w.checkPosts(trail)
 
@@ -215,9 +216,11 @@ func number(shown string) int64 {
 
 // checkPosts: the audit channel has a post for each entry that gets one, in order. The
 // presses of one person on one request that did not count share one, which names the
-// first and the last.
+// first and the last. What somebody asked for and withdrew may share one, too, where the
+// channel is behind: it stands for the first entry, and names all.
 func (w *world) checkPosts(trail []audit.Entry) {
 	var want, got []int64
+	joined := w.checkWithdrawn(trail)
 	first, last := map[[2]string]int64{}, map[[2]string]int64{}
 	for _, e := range trail {
 		switch e.Kind {
@@ -249,9 +252,39 @@ func (w *world) checkPosts(trail []audit.Entry) {
 			w.fault("the presses of %v that did not count are #%d to #%d; their post shows %q", whose, n, last[whose], shown)
 		}
 	}
+	// After a kill they may have posts of their own as well.
+	isJoined := func(seq int64) bool { return joined[seq] }
+	want, got = slices.DeleteFunc(want, isJoined), slices.DeleteFunc(got, isJoined)
 	if got = slices.Compact(got); !slices.Equal(want, got) {
 		w.fault("the audit channel has entries %v, want %v", got, want)
 	}
+}
+
+var withdrawn = regexp.MustCompile(`(kt-[a-z0-9]+) \(#(\d+) asked, #(\d+) cancelled\)`)
+
+// checkWithdrawn: what a post says was withdrawn was asked for and cancelled in just those
+// entries. It returns the entries that such posts name, but for the first of each.
+func (w *world) checkWithdrawn(trail []audit.Entry) map[int64]bool {
+	joined := map[int64]bool{}
+	is := func(number, request string, kind audit.Kind) int64 {
+		seq, _ := strconv.ParseInt(number, 10, 64)
+		i := slices.IndexFunc(trail, func(e audit.Entry) bool { return e.Seq == seq })
+		if i < 0 || trail[i].Kind != kind || trail[i].Request != request {
+			w.fault("a post says that entry %d is %s, of %s", seq, kind, request)
+		}
+		return seq
+	}
+	for _, m := range w.slack.Messages(trailRoom) {
+		if !strings.Contains(m.Shows(), " Withdrawn") {
+			continue
+		}
+		for _, pair := range withdrawn.FindAllStringSubmatch(m.Shows(), -1) {
+			joined[is(pair[2], pair[1], audit.Asked)] = true
+			joined[is(pair[3], pair[1], audit.Cancelled)] = true
+		}
+		delete(joined, number(m.Shows()))
+	}
+	return joined
 }
 
 // kept are hashes in memory.

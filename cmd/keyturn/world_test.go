@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"keyturn"
+	"keyturn/bot/audit"
 	"keyturn/bot/slacksim"
 	"keyturn/mgmt/auth0sim"
 )
@@ -41,7 +42,8 @@ type world struct {
 	close   []func()
 	api     string // of Slack
 	server  *httptest.Server
-	calling atomic.Int64 // connections to Slack's Web API
+	calling atomic.Int64  // connections to Slack's Web API
+	trail   []audit.Entry // as check read it
 
 	mu      sync.Mutex
 	child   *exec.Cmd
@@ -131,6 +133,18 @@ func (w *world) note(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.notes = append(w.notes, fmt.Sprintf(format, args...))
+}
+
+// report fails t by the faults, and logs the notes.
+func (w *world) report(t *testing.T, what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range w.notes {
+		t.Logf("%s: %s", what, n)
+	}
+	for _, f := range w.faults {
+		t.Errorf("%s: %s", what, f)
+	}
 }
 
 // run starts keyturn, and again whenever it was killed, then without more.
