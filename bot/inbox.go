@@ -89,8 +89,9 @@ type inboxWork struct {
 
 func newInboxWork(b *Bot) *inboxWork {
 	return &inboxWork{
-		Bot: b, named: b.configured(), rows: map[string]*row{}, groups: map[string]rowKind{}, waits: map[string]wait{},
-		refused: map[string]*refusedLot{}, often: newBudget(againBudget, b.Now),
+		Bot: b, named: b.configured(), rows: map[string]*row{}, groups: map[string]rowKind{},
+		waits: map[string]wait{}, refused: map[string]*refusedLot{},
+		often: newBudget(againBudget, b.Now),
 		// Slack takes a hundred users.info a minute: two thirds stay for who may decide.
 		others: rate.NewLimiter(rate.Every(2*time.Second), 10), results: make(chan result),
 	}
