@@ -13,7 +13,11 @@ import (
 // TestEveryWriteHasAPoint keeps a write that is new from being left out of the crash
 // matrix: it has to be given a point, or be listed here as one that only reads.
 func TestEveryWriteHasAPoint(t *testing.T) {
-	reads := strings.Fields("Request Story NextDue Changed Unworked Payload OpenRequests Entries Size Rotations MovedSince EntriesIn ChannelsBehind CardsBehind Cards Posted Joined Latest Public Root EntriesOf Writable")
+	reads := strings.Fields(`
+		Request Story NextDue Changed Unworked OpenRequests Entries Size Rotations
+		MovedSince EntriesIn ChannelsBehind CardsBehind Cards Posted Joined Latest
+		Public Root EntriesOf Writable
+	`)
 	source, err := os.ReadFile("failpoint.go")
 	if err != nil {
 		t.Fatal(err)
