@@ -100,7 +100,7 @@ func refusalWords(command slash, no *approval.Refusal, link func(*approval.Reque
 	case approval.Stale:
 		return "Your press reached me late, so it did not count as an approval of what you saw. Look at the card and press again."
 	case approval.TooOften:
-		return "You pressed this many times within a minute, so this press did not count. " +
+		return "You pressed many times within a minute, so this press did not count. " +
 			"Wait a minute, then press once."
 	case approval.LacksScope:
 		return lackingWords(no.Scopes)
